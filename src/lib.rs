@@ -1,0 +1,12 @@
+//! Campanile sends bulk email from campaigns that live as files in a repository.
+#![forbid(unsafe_code)]
+
+pub mod message;
+pub mod model;
+pub mod plan;
+pub mod schedule;
+pub mod script;
+pub mod source;
+pub mod store;
+pub mod transport;
+pub mod workspace;

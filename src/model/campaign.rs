@@ -1,0 +1,267 @@
+//! A campaign: who, what, when, by which way. Read from one TOML file.
+
+use chrono::{NaiveDate, NaiveTime};
+
+use super::{
+    CampaignId, Channel, Excerpt, Mailbox, Percentage, Period, Place, Purpose, SenderName,
+    SourceFile, SourceName, TopicName, TransportName, Zone, run::named, section::from_toml_string,
+};
+
+/// A campaign as its file says.
+#[derive(Clone, Debug)]
+pub struct Campaign {
+    /// Its id: the path under `campaigns/` without `.toml`, or what `id =` says.
+    pub id: CampaignId,
+    /// Its name for people; the id where the file has none.
+    pub name: String,
+    /// The file.
+    pub file: SourceFile,
+    /// What recipients unsubscribe from.
+    pub topic: TopicName,
+    /// Marketing or transactional.
+    pub purpose: Purpose,
+    /// Who is writing.
+    pub sender: SenderName,
+    /// Whether it may start anything.
+    pub enabled: bool,
+    /// Ids it had before.
+    pub was: Vec<CampaignId>,
+    /// How long its file may be away before what was not sent is cancelled.
+    pub removal_grace: Period,
+    /// What happens to a running run when the files break.
+    pub on_broken: OnBroken,
+    /// Who.
+    pub audience: Audience,
+    /// `[variables]`, in the file's order.
+    pub variables: Vec<Variable>,
+    /// When; `None`: only when asked.
+    pub schedule: Option<Schedule>,
+    /// By which channels.
+    pub reach: Reach,
+    /// What happens to deliveries whose answer was never seen.
+    pub in_doubt: InDoubtPolicy,
+    /// A delivery older than this is `expired`.
+    pub expires_after: Option<Period>,
+    /// The mail, where the campaign sends mail.
+    pub email: Option<EmailMessage>,
+}
+
+named! {
+    /// What happens to a running run when the campaign's files do not check.
+    OnBroken {
+        /// It pauses until they do.
+        Hold = "hold",
+        /// It goes on with the last files that did.
+        LastGood = "last_good",
+    }
+}
+
+/// Who gets it.
+#[derive(Clone, Debug)]
+pub struct Audience {
+    /// Where recipients come from, in order; at least one.
+    pub sources: Vec<SourceName>,
+    /// The condition, in Rhai; `None`: everybody.
+    pub condition: Option<Excerpt>,
+    /// The only keys that count, where there are any.
+    pub keys: Option<Keys>,
+    /// Not to anyone who had this campaign within …; `None`: the default for the schedule.
+    pub cooldown: Option<Cooldown>,
+    /// Campaigns with the same group share the cooldown.
+    pub cooldown_group: Option<String>,
+    /// One message per address, or per row.
+    pub dedupe: Dedupe,
+    /// Fewer to send: held.
+    pub min_recipients: u64,
+    /// More to send: held.
+    pub max_recipients: Option<u64>,
+    /// More change than this since the last run: held.
+    pub max_change: Option<Percentage>,
+    /// The part that gets nothing, for comparison.
+    pub holdout: Option<Percentage>,
+    /// More script errors: held.
+    pub max_script_errors: u64,
+}
+
+/// The keys that `keys` or `keys_file` name, without repetition, in the order they were written.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// The keys.
+    pub keys: Vec<String>,
+    /// Where they stand.
+    pub place: Place,
+}
+
+/// How long a recipient rests after a campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cooldown {
+    /// Never again: the default of a one-off.
+    Forever,
+    /// This long.
+    Within(Period),
+    /// `"none"`: no rest.
+    None,
+}
+
+named! {
+    /// What counts as the same recipient within a run.
+    Dedupe {
+        /// One message per address and channel.
+        Address = "address",
+        /// One per row of the source.
+        None = "none",
+    }
+}
+
+/// A variable: computed once per recipient; later ones may use earlier ones.
+#[derive(Clone, Debug)]
+pub struct Variable {
+    /// Its name, an identifier in Rhai and Jinja.
+    pub name: String,
+    /// Where the name stands.
+    pub name_place: Place,
+    /// The expression, in Rhai.
+    pub expression: Excerpt,
+}
+
+/// When a campaign is due.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// The rule.
+    pub timing: Timing,
+    /// The zone of all local times.
+    pub timezone: Zone,
+    /// Not before this date.
+    pub start: Option<NaiveDate>,
+    /// Not after this date.
+    pub until: Option<NaiveDate>,
+    /// What happens to an occurrence missed by more than `grace`.
+    pub missed: Missed,
+    /// How late an occurrence may start.
+    pub grace: Period,
+    /// Where `[schedule]` stands.
+    pub place: Place,
+}
+
+/// The rule of a schedule.
+#[derive(Clone, Debug)]
+pub enum Timing {
+    /// Once per id, as soon as it is loaded.
+    Now,
+    /// Once, at a local time.
+    At(chrono::NaiveDateTime),
+    /// Again and again: days and longer by the calendar at `time`, shorter by elapsed time.
+    Every {
+        /// How often.
+        period: Period,
+        /// At which local time, for periods of days and longer.
+        time: NaiveTime,
+    },
+    /// A cron expression of five fields, in the schedule's zone.
+    Cron(Cron),
+}
+
+/// A cron expression that was checked: minute, hour, day of month, month, day of week.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cron(String);
+
+impl Cron {
+    /// The expression.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for Cron {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.split_whitespace().count() != 5 {
+            return Err(
+                "expected five fields: minute hour day-of-month month day-of-week".to_owned(),
+            );
+        }
+        match text.parse::<croner::Cron>() {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+named! {
+    /// What happens to an occurrence that was missed.
+    Missed {
+        /// It is skipped and shown.
+        Skip = "skip",
+        /// It is sent late.
+        Send = "send",
+    }
+}
+
+/// By which channels.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    /// Channels the campaign has a message for, in the order they are tried.
+    pub order: Vec<Channel>,
+    /// Which of them.
+    pub mode: ReachMode,
+}
+
+named! {
+    /// Which of a campaign's channels a recipient gets it by.
+    ReachMode {
+        /// The first the recipient can be reached on.
+        First = "first",
+        /// The one the recipient prefers, else the first.
+        Preferred = "preferred",
+        /// All of them.
+        All = "all",
+    }
+}
+
+named! {
+    /// What happens to deliveries whose answer was never seen.
+    InDoubtPolicy {
+        /// They are left for a person.
+        Keep = "keep",
+        /// They are sent again.
+        Resend = "resend",
+        /// They are not sent.
+        Skip = "skip",
+    }
+}
+
+/// The mail of a campaign.
+#[derive(Clone, Debug)]
+pub struct EmailMessage {
+    /// The transport.
+    pub via: TransportName,
+    /// The From, where it is not the sender's.
+    pub from: Option<Mailbox>,
+    /// The subject, a Jinja template.
+    pub subject: Excerpt,
+    /// The body, a Jinja template.
+    pub body: Body,
+}
+
+/// A body and the language it is written in.
+#[derive(Clone, Debug)]
+pub struct Body {
+    /// The template.
+    pub template: Excerpt,
+    /// Its language.
+    pub format: BodyFormat,
+}
+
+/// The language of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyFormat {
+    /// Markdown (CommonMark with tables): both HTML and text are made of it.
+    Markdown,
+    /// HTML: a text alternative is made of it.
+    Html,
+    /// Plain text.
+    Text,
+}
+
+from_toml_string!(OnBroken, Dedupe, Missed, ReachMode, InDoubtPolicy, Cron);

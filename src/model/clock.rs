@@ -1,0 +1,32 @@
+//! Where the engine takes its time from.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+/// A clock. The engine takes the time from nowhere else, so that a test (or an embedding program) can hold it still.
+#[async_trait]
+pub trait Clock: Send + Sync + 'static {
+    /// The moment it is.
+    fn now(&self) -> DateTime<Utc>;
+
+    /// Returns when `at` has come; at once where it has passed.
+    async fn sleep_until(&self, at: DateTime<Utc>);
+}
+
+/// The system's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+
+    async fn sleep_until(&self, at: DateTime<Utc>) {
+        // In steps, so that a wall clock that is set forward is noticed.
+        while let Ok(left) = (at - Utc::now()).to_std() {
+            tokio::time::sleep(left.min(std::time::Duration::from_secs(1))).await;
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The words of Campanile as types, and what can be wrong with a file. No I/O but [`SecretRef::read`].
+
+mod address;
+mod campaign;
+mod channel;
+mod clock;
+mod delivery;
+mod diagnostic;
+mod identity;
+mod name;
+mod occurrence;
+mod period;
+mod rate;
+mod recipient;
+mod run;
+mod secret;
+mod section;
+mod suppression;
+mod text;
+mod topic;
+mod transfer;
+mod value;
+mod zone;
+
+pub use address::{EmailAddress, Mailbox, mask};
+pub use campaign::{
+    Audience, Body, BodyFormat, Campaign, Cooldown, Cron, Dedupe, EmailMessage, InDoubtPolicy,
+    Keys, Missed, OnBroken, Reach, ReachMode, Schedule, Timing, Variable,
+};
+pub use channel::Channel;
+pub use clock::{Clock, SystemClock};
+pub use delivery::{Delivery, DeliveryId, SkipReason, Status};
+pub use diagnostic::{Diagnostic, Diagnostics, Severity, closest};
+pub use identity::{AddressHash, Identity, RecipientHash};
+pub use name::{CampaignId, NameError, SenderName, SourceName, TopicName, TransportName};
+pub use occurrence::{Occurrence, OccurrenceName};
+pub use period::{Period, Unit};
+pub use rate::{Percentage, Rate};
+pub use recipient::{FieldType, InvalidRow, Recipient, Roles, Schema};
+pub use run::{Count, Counts, HoldReason, Run, RunId, RunState, Totals};
+pub use secret::SecretRef;
+pub use section::{Document, FromToml, Item, Name, Section, parse_string};
+pub use suppression::{Subject, Suppression, SuppressionReason};
+pub use text::{Excerpt, Place, SourceFile};
+pub use topic::{Purpose, Sender, Topic};
+pub use transfer::{Answer, Answered, Outcomes, Outgoing, OutgoingEmail, Permit, Scope};
+pub use value::Value;
+pub use zone::Zone;

@@ -1,0 +1,468 @@
+//! Reading a TOML document that people wrote: every value is taken by name, with its place; what is left over is an unknown
+//! key. Nothing stops at the first error.
+
+use std::{cell::RefCell, ops::Range, path::PathBuf, str::FromStr};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{Diagnostic, Diagnostics, Excerpt, Place, SecretRef, SourceFile, closest};
+
+/// A TOML file being read, and what was found wrong with it so far.
+pub struct Document {
+    file: SourceFile,
+    found: RefCell<Diagnostics>,
+}
+
+impl Document {
+    /// Starts on `file`; parse it with [`Document::read`].
+    pub fn new(file: &SourceFile) -> Self {
+        Self {
+            file: file.clone(),
+            found: RefCell::default(),
+        }
+    }
+
+    /// Parses the file, recording every syntax error, and hands its root table to `read`. Gives what `read` gave, and all
+    /// findings.
+    pub fn read<T>(self, read: impl FnOnce(Section<'_>) -> T) -> (T, Diagnostics) {
+        let text = self.file.text();
+        let (root, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            let span = error.span().unwrap_or(0..0);
+            self.push(Diagnostic::error(
+                "toml-syntax",
+                Place::new(&self.file, span),
+                error.message(),
+            ));
+        }
+        let span = root.span();
+        let value = read(Section::new(&self, root.get_ref(), String::new(), span));
+        (value, self.found.into_inner())
+    }
+
+    fn push(&self, diagnostic: Diagnostic) {
+        self.found.borrow_mut().push(diagnostic);
+    }
+}
+
+/// One table of a document. Take what you know from it, then call [`Section::finish`].
+pub struct Section<'a> {
+    document: &'a Document,
+    table: &'a DeTable<'a>,
+    path: String,
+    span: Range<usize>,
+    known: RefCell<Vec<&'static str>>,
+}
+
+impl<'a> Section<'a> {
+    fn new(
+        document: &'a Document,
+        table: &'a DeTable<'a>,
+        path: String,
+        span: Range<usize>,
+    ) -> Self {
+        Self {
+            document,
+            table,
+            path,
+            span,
+            known: RefCell::default(),
+        }
+    }
+
+    /// The file being read.
+    pub fn file(&self) -> &SourceFile {
+        &self.document.file
+    }
+
+    /// The dotted path of this table, empty for the root: `transports.main`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Where the table stands.
+    pub fn place(&self) -> Place {
+        Place::new(self.file(), self.span.clone())
+    }
+
+    /// Whether a key is there (it counts as known from now on).
+    pub fn has(&self, key: &'static str) -> bool {
+        self.item(key).is_some()
+    }
+
+    /// The key's value as it stands, or `None`. The key counts as known from now on.
+    pub fn item(&self, key: &'static str) -> Option<Item<'a>> {
+        self.known.borrow_mut().push(key);
+        let value = self.table.get(key)?;
+        Some(Item {
+            document: self.document,
+            name: self.name_of(key),
+            value,
+        })
+    }
+
+    /// The key's value as a `T`. Absent gives `None`; a wrong type or a value out of range is recorded and gives `None`.
+    pub fn take<T: FromToml>(&self, key: &'static str) -> Option<T> {
+        self.item(key)?.read()
+    }
+
+    /// Like [`Section::take`], but an absent key is an error.
+    pub fn require<T: FromToml>(&self, key: &'static str) -> Option<T> {
+        if !self.has(key) {
+            self.error(
+                "missing-key",
+                self.place(),
+                format!("{} needs `{key}`", self.title()),
+            );
+            return None;
+        }
+        self.take(key)
+    }
+
+    /// A subtable, or `None` where it is absent; another type is an error.
+    pub fn section(&self, key: &'static str) -> Option<Section<'a>> {
+        self.item(key)?.section()
+    }
+
+    /// The subtables of a subtable, in the file's order: the senders, the topics, the transports.
+    pub fn sections(&self, key: &'static str) -> Vec<(Item<'a>, Section<'a>)> {
+        let Some(parent) = self.section(key) else {
+            return Vec::new();
+        };
+        parent
+            .entries()
+            .into_iter()
+            .filter_map(|item| item.section().map(|section| (item, section)))
+            .collect()
+    }
+
+    /// The tables of an array of tables: the `[[test]]`s.
+    pub fn array_of_sections(&self, key: &'static str) -> Vec<Section<'a>> {
+        let Some(item) = self.item(key) else {
+            return Vec::new();
+        };
+        match item.elements() {
+            Some(items) => items
+                .into_iter()
+                .filter_map(|item| item.section())
+                .collect(),
+            None => {
+                item.wrong_type::<()>("an array of tables");
+                Vec::new()
+            }
+        }
+    }
+
+    /// All entries in the file's order, for tables whose keys are names: `[variables]`, `[sources.x.fields]`. No key of such
+    /// a table is unknown; do not call [`Section::finish`] on it.
+    pub fn entries(&self) -> Vec<Item<'a>> {
+        self.table
+            .iter()
+            .map(|(key, value)| Item {
+                document: self.document,
+                name: self.name_at(key.get_ref(), key.span()),
+                value,
+            })
+            .collect()
+    }
+
+    /// Refuses a key that is part of the format but whose feature this version does not have.
+    pub fn not_built(&self, key: &'static str, feature: &str) {
+        if let Some(item) = self.item(key) {
+            self.error(
+                "not-built",
+                item.name.place.clone(),
+                format!("`{key}`: {feature} is not built yet"),
+            );
+        }
+    }
+
+    /// Records an error.
+    pub fn error(&self, code: &'static str, place: Place, message: impl Into<String>) {
+        self.report(Diagnostic::error(code, place, message));
+    }
+
+    /// Records a finding.
+    pub fn report(&self, diagnostic: Diagnostic) {
+        self.document.push(diagnostic);
+    }
+
+    /// Reports every key that was not asked for as unknown, with "did you mean".
+    pub fn finish(self) {
+        let known = self.known.borrow();
+        for (key, _) in self.table {
+            let name: &str = key.get_ref();
+            if !known.contains(&name) {
+                let place = Place::new(self.file(), key.span());
+                let message = match self.path.as_str() {
+                    "" => format!("unknown key `{name}`"),
+                    path => format!("unknown key `{name}` in [{path}]"),
+                };
+                let diagnostic = Diagnostic::error("unknown-key", place, message);
+                self.document
+                    .push(match closest(name, known.iter().copied()) {
+                        Some(close) => diagnostic.help(format!("did you mean `{close}`?")),
+                        None if known.is_empty() => diagnostic,
+                        None => diagnostic.help(format!("known here: {}", known.join(", "))),
+                    });
+            }
+        }
+    }
+
+    fn title(&self) -> String {
+        if self.path.is_empty() {
+            self.file().path().to_owned()
+        } else {
+            format!("[{}]", self.path)
+        }
+    }
+
+    fn name_of(&self, key: &str) -> Name {
+        let span = self
+            .table
+            .iter()
+            .find(|(name, _)| name.get_ref() == key)
+            .map_or(0..0, |(name, _)| name.span());
+        self.name_at(key, span)
+    }
+
+    fn name_at(&self, key: &str, span: Range<usize>) -> Name {
+        let path = if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        };
+        Name {
+            key: key.to_owned(),
+            path,
+            place: Place::new(self.file(), span),
+        }
+    }
+}
+
+/// A key with its place.
+#[derive(Clone, Debug)]
+pub struct Name {
+    /// The key itself.
+    pub key: String,
+    /// The dotted path from the root.
+    pub path: String,
+    /// Where the key stands.
+    pub place: Place,
+}
+
+/// One value with its key.
+#[derive(Clone)]
+pub struct Item<'a> {
+    document: &'a Document,
+    /// Its key.
+    pub name: Name,
+    value: &'a Spanned<DeValue<'a>>,
+}
+
+impl<'a> Item<'a> {
+    /// Where the value stands.
+    pub fn place(&self) -> Place {
+        Place::new(&self.document.file, self.value.span())
+    }
+
+    /// The raw TOML value.
+    pub fn value(&self) -> &'a DeValue<'a> {
+        self.value.get_ref()
+    }
+
+    /// The value as a `T`; what is wrong with it is recorded.
+    pub fn read<T: FromToml>(&self) -> Option<T> {
+        T::from_toml(self)
+    }
+
+    /// The value as a table, or a recorded error.
+    pub fn section(&self) -> Option<Section<'a>> {
+        match self.value() {
+            DeValue::Table(table) => Some(Section::new(
+                self.document,
+                table,
+                self.name.path.clone(),
+                self.name.place.span.clone(),
+            )),
+            _ => self.wrong_type("a table"),
+        }
+    }
+
+    /// The elements of an array, each under the array's name; `None` for any other type.
+    pub fn elements(&self) -> Option<Vec<Item<'a>>> {
+        match self.value() {
+            DeValue::Array(array) => Some(
+                array
+                    .iter()
+                    .map(|value| Item {
+                        document: self.document,
+                        name: self.name.clone(),
+                        value,
+                    })
+                    .collect(),
+            ),
+            _ => None,
+        }
+    }
+
+    /// Records that the value should be `expected` ("a string, such as \"30d\"") and gives `None`.
+    pub fn wrong_type<T>(&self, expected: &str) -> Option<T> {
+        let found = match self.value() {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "an integer",
+            DeValue::Float(_) => "a decimal number",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date or time",
+            DeValue::Array(_) => "an array",
+            DeValue::Table(_) => "a table",
+        };
+        self.error(
+            "wrong-type",
+            format!("`{}` is {found}, expected {expected}", self.name.key),
+        )
+    }
+
+    /// Records an error at the value and gives `None`.
+    pub fn error<T>(&self, code: &'static str, message: impl Into<String>) -> Option<T> {
+        self.report(Diagnostic::error(code, self.place(), message))
+    }
+
+    /// Records a finding and gives `None`.
+    pub fn report<T>(&self, diagnostic: Diagnostic) -> Option<T> {
+        self.document.push(diagnostic);
+        None
+    }
+}
+
+/// A type that is read from a TOML value. An implementation records what is wrong and gives `None`.
+pub trait FromToml: Sized {
+    /// Reads the value.
+    fn from_toml(item: &Item<'_>) -> Option<Self>;
+}
+
+impl FromToml for String {
+    fn from_toml(item: &Item<'_>) -> Option<Self> {
+        match item.value() {
+            DeValue::String(text) => Some(text.to_string()),
+            _ => item.wrong_type("a string"),
+        }
+    }
+}
+
+impl FromToml for bool {
+    fn from_toml(item: &Item<'_>) -> Option<Self> {
+        match item.value() {
+            DeValue::Boolean(value) => Some(*value),
+            _ => item.wrong_type("true or false"),
+        }
+    }
+}
+
+impl FromToml for Excerpt {
+    fn from_toml(item: &Item<'_>) -> Option<Self> {
+        match item.value() {
+            DeValue::String(text) => Some(Excerpt::toml_string(text, item.place())),
+            _ => item.wrong_type("a string"),
+        }
+    }
+}
+
+/// A path as written, relative to the folder of the file it stands in.
+impl FromToml for PathBuf {
+    fn from_toml(item: &Item<'_>) -> Option<Self> {
+        let text: String = item.read()?;
+        if text.is_empty() || text.contains('\0') {
+            return item.error("wrong-value", format!("`{}` is not a path", item.name.key));
+        }
+        Some(text.into())
+    }
+}
+
+/// A secret: `{ env = "NAME" }` or `{ file = "path" }`, never the secret itself.
+impl FromToml for SecretRef {
+    fn from_toml(item: &Item<'_>) -> Option<Self> {
+        if let DeValue::String(_) = item.value() {
+            return item.report(
+                Diagnostic::error(
+                    "secret-in-file",
+                    item.place(),
+                    "a secret may not stand in the file itself",
+                )
+                .help("write { env = \"NAME\" } or { file = \"path\" }"),
+            );
+        }
+        let section = item.section()?;
+        let (env, file) = (
+            section.take::<String>("env"),
+            section.take::<PathBuf>("file"),
+        );
+        section.finish();
+        match (env, file) {
+            (Some(name), None) => Some(SecretRef::Env(name)),
+            (None, Some(path)) => Some(SecretRef::File(item.document.file.folder().join(path))),
+            _ => item.error(
+                "wrong-value",
+                "a secret is either { env = \"NAME\" } or { file = \"path\" }",
+            ),
+        }
+    }
+}
+
+impl<T: FromToml> FromToml for Vec<T> {
+    fn from_toml(item: &Item<'_>) -> Option<Self> {
+        match item.elements() {
+            Some(items) => {
+                let values: Vec<Option<T>> = items.iter().map(Item::read).collect();
+                values.into_iter().collect()
+            }
+            None => item.wrong_type("an array"),
+        }
+    }
+}
+
+macro_rules! integers {
+    ($($type:ty),*) => {$(
+        impl FromToml for $type {
+            fn from_toml(item: &Item<'_>) -> Option<Self> {
+                let DeValue::Integer(digits) = item.value() else { return item.wrong_type("a whole number") };
+                match i128::from_str_radix(digits.as_str(), digits.radix()).ok().and_then(|n| Self::try_from(n).ok()) {
+                    Some(number) => Some(number),
+                    None => item.error(
+                        "out-of-range",
+                        format!("`{}` is not between {} and {}", item.name.key, Self::MIN, Self::MAX),
+                    ),
+                }
+            }
+        }
+    )*};
+}
+integers!(u16, u32, u64, i64, usize);
+
+/// Reads a string that is parsed by the type's own [`FromStr`], whose error says what is expected.
+pub fn parse_string<T>(item: &Item<'_>) -> Option<T>
+where
+    T: FromStr,
+    T::Err: std::fmt::Display,
+{
+    let text: String = item.read()?;
+    match text.parse() {
+        Ok(value) => Some(value),
+        Err(error) => item.error("wrong-value", format!("`{}`: {error}", item.name.key)),
+    }
+}
+
+/// Implements [`FromToml`] for types that stand in the file as a string.
+macro_rules! from_toml_string {
+    ($($type:ty),* $(,)?) => {$(
+        impl $crate::model::FromToml for $type {
+            fn from_toml(item: &$crate::model::Item<'_>) -> Option<Self> {
+                $crate::model::parse_string(item)
+            }
+        }
+    )*};
+}
+pub(crate) use from_toml_string;

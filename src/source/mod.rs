@@ -1,0 +1,75 @@
+//! Where recipients come from: one file per kind, behind one trait. Sources never see the store.
+//!
+//! A new kind is one new file (its settings, how they are read, the [`Source`] itself) and one line in [`KINDS`].
+
+use std::{path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+use crate::model::{InvalidRow, Recipient, Roles, Schema, Section, SourceName};
+
+/// A source of recipients.
+#[async_trait]
+pub trait Source: Send + Sync + 'static {
+    /// The columns, as of now. Cheap: it reads no rows.
+    async fn describe(&self) -> Result<Schema, SourceError>;
+
+    /// Streams all rows, once. An error ends the stream: the source is missing, or changed while it was read.
+    async fn read(&self) -> Result<BoxStream<'static, Result<Batch, SourceError>>, SourceError>;
+}
+
+/// Up to [`BATCH_ROWS`] rows in the source's order, each good or with what is wrong with it.
+pub type Batch = Vec<Result<Recipient, InvalidRow>>;
+
+/// The most rows a batch has.
+pub const BATCH_ROWS: usize = 1024;
+
+/// Why a source can't be read: the run is held, nothing of the plan is kept.
+#[derive(Debug, thiserror::Error)]
+#[error("source {source_name}: {message}")]
+pub struct SourceError {
+    /// Which source.
+    pub source_name: SourceName,
+    /// What happened, with the place where there is one.
+    pub message: String,
+}
+
+/// The settings of one kind of source, checked; opens the source.
+pub trait SourceConfig: std::fmt::Debug + Send + Sync + 'static {
+    /// The source. Opening reads nothing.
+    fn open(&self, context: &SourceContext) -> Arc<dyn Source>;
+}
+
+/// What every kind of source is given.
+#[derive(Clone, Debug)]
+pub struct SourceContext {
+    /// The source's name in the settings.
+    pub name: SourceName,
+    /// The workspace's folder: relative paths start there.
+    pub workspace: PathBuf,
+    /// Which columns have a meaning.
+    pub roles: Roles,
+    /// The declared types, by column; a column not named is a string.
+    pub fields: Vec<(String, FieldFormat)>,
+}
+
+/// A declared column: its type, and how it is written where that is not the default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldFormat {
+    /// The type.
+    pub kind: crate::model::FieldType,
+    /// For dates and datetimes that are not ISO 8601: a strftime pattern such as `%d.%m.%Y`.
+    pub format: Option<String>,
+}
+
+/// A kind of source: its name in `kind =`, and how its own keys are read from its table.
+pub struct SourceKind {
+    /// The name.
+    pub name: &'static str,
+    /// Reads the keys that only this kind has; records what is wrong and gives `None` then.
+    pub read: fn(&Section<'_>) -> Option<Arc<dyn SourceConfig>>,
+}
+
+/// All kinds that this build has.
+pub const KINDS: &[SourceKind] = &[];
