@@ -1,6 +1,8 @@
 //! Campanile sends bulk email from campaigns that live as files in a repository.
 #![forbid(unsafe_code)]
 
+pub mod control;
+pub mod engine;
 pub mod message;
 pub mod model;
 pub mod plan;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{
@@ -36,7 +36,7 @@ pub struct Request {
 }
 
 /// The audience of one occurrence, worked out.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
     /// Whose.
     pub campaign: CampaignId,
@@ -62,7 +62,7 @@ pub struct Plan {
 }
 
 /// One recipient of a sample.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sample {
     /// Its key.
     pub key: String,
@@ -71,19 +71,7 @@ pub struct Sample {
     /// Where it goes.
     pub address: String,
     /// The variables, in order.
-    #[serde(serialize_with = "variables")]
     pub variables: Vec<(String, Value)>,
-}
-
-fn variables<S: serde::Serializer>(
-    variables: &[(String, Value)],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(
-        variables
-            .iter()
-            .map(|(name, value)| (name, value.to_json())),
-    )
 }
 
 /// Why there is no plan. Nothing of it is kept.

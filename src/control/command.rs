@@ -1,0 +1,147 @@
+//! What can be asked of an engine, as it goes over the socket.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    CampaignId, Channel, DeliveryId, EmailAddress, OccurrenceName, RunId, SourceName, Status,
+    SuppressionReason, TopicName,
+};
+
+/// A question or an order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// Campaigns, runs, transports, errors per file. Answered by [`Reply::Status`](super::Reply::Status).
+    Status,
+    /// One run with its counts. Answered by [`Reply::Run`](super::Reply::Run).
+    Run {
+        /// Which.
+        run: RunId,
+    },
+    /// The plans of campaigns (all enabled ones where none is named), for their next occurrence; writes nothing. Answered by
+    /// [`Reply::Plans`](super::Reply::Plans).
+    Plan {
+        /// Which campaigns; empty: all.
+        campaigns: Vec<CampaignId>,
+        /// How many recipients the sample has.
+        sample: usize,
+    },
+    /// The message of the first or the named recipient. Answered by [`Reply::Preview`](super::Reply::Preview).
+    Preview {
+        /// Which campaign.
+        campaign: CampaignId,
+        /// The recipient's key; `None`: the first that matches.
+        recipient: Option<String>,
+    },
+    /// What `send` would do, to be shown before it is asked for. Writes nothing. Answered by
+    /// [`Reply::Offer`](super::Reply::Offer).
+    OfferSend {
+        /// Which campaign.
+        campaign: CampaignId,
+        /// The occurrence's label.
+        label: OccurrenceName,
+    },
+    /// Plans and starts a run. Answered by [`Reply::Run`](super::Reply::Run); a label that was sent already is refused.
+    Send {
+        /// Which campaign.
+        campaign: CampaignId,
+        /// The occurrence's label.
+        label: OccurrenceName,
+        /// The digest of the plan that the person saw; another one is refused as held. `None`: whatever it is.
+        digest: Option<String>,
+    },
+    /// Sends one message to an address of one's own: the message of the first or the named recipient. No run, no ledger.
+    /// Answered by [`Reply::Done`](super::Reply::Done).
+    TestSend {
+        /// Which campaign.
+        campaign: CampaignId,
+        /// Where it goes.
+        to: EmailAddress,
+        /// Whose message; `None`: the first that matches.
+        recipient: Option<String>,
+    },
+    /// Halts a run. Answered by [`Reply::Run`](super::Reply::Run).
+    Pause {
+        /// Which.
+        run: RunId,
+    },
+    /// Lets a paused or held run go on. Answered by [`Reply::Run`](super::Reply::Run).
+    Resume {
+        /// Which.
+        run: RunId,
+    },
+    /// Ends a run: what was not sent never is. Answered by [`Reply::Run`](super::Reply::Run).
+    Cancel {
+        /// Which.
+        run: RunId,
+    },
+    /// Queues failed and in-doubt deliveries of a run again. Answered by [`Reply::Run`](super::Reply::Run).
+    Retry {
+        /// Which.
+        run: RunId,
+        /// Which of them: [`Status::Failed`], [`Status::InDoubt`].
+        statuses: Vec<Status>,
+    },
+    /// Stops campaigns, whatever the files say, until `start`. Answered by [`Reply::Done`](super::Reply::Done).
+    Stop {
+        /// Which; empty: all.
+        campaigns: Vec<CampaignId>,
+    },
+    /// Ends a `stop`. Answered by [`Reply::Done`](super::Reply::Done).
+    Start {
+        /// Which; empty: all.
+        campaigns: Vec<CampaignId>,
+    },
+    /// A page of deliveries, in the order of their numbers. Answered by [`Reply::Deliveries`](super::Reply::Deliveries).
+    Deliveries {
+        /// Of this run.
+        run: Option<RunId>,
+        /// With one of these statuses; empty: any.
+        statuses: Vec<Status>,
+        /// On this channel.
+        channel: Option<Channel>,
+        /// Changed at or after this moment.
+        since: Option<DateTime<Utc>>,
+        /// With this key.
+        key: Option<String>,
+        /// Behind this one.
+        after: Option<DeliveryId>,
+        /// At most this many; the engine may give fewer, never none while there are more.
+        limit: usize,
+    },
+    /// Adds to the suppression list. Answered by [`Reply::Changed`](super::Reply::Changed).
+    Suppress {
+        /// Whom.
+        targets: Vec<SuppressionTarget>,
+    },
+    /// Removes from the suppression list. Answered by [`Reply::Changed`](super::Reply::Changed).
+    Unsuppress {
+        /// Whom; the reason of a target is ignored: every reason is removed.
+        targets: Vec<SuppressionTarget>,
+    },
+    /// A page of the suppression list. Answered by [`Reply::Suppressions`](super::Reply::Suppressions).
+    Suppressions {
+        /// Behind this hash.
+        after: Option<[u8; 16]>,
+        /// At most this many.
+        limit: usize,
+    },
+}
+
+/// Whom a suppression is about: an address, or a recipient of a source.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SuppressionTarget {
+    /// The address, or the key where `source` is given.
+    pub text: String,
+    /// The source whose key `text` is; `None`: `text` is an email address.
+    pub source: Option<SourceName>,
+    /// The topic; `None`: everything.
+    pub topic: Option<TopicName>,
+    /// Why.
+    pub reason: SuppressionReason,
+    /// Where it comes from: `cli`, a file's name.
+    pub origin: String,
+    /// Since when; `None`: now.
+    pub at: Option<DateTime<Utc>>,
+}

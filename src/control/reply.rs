@@ -1,0 +1,215 @@
+//! What an engine answers.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, FixedOffset, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    model::{
+        CampaignId, Channel, Delivery, OccurrenceName, RunId, RunState, Status, Suppression, Totals,
+    },
+    plan::Plan,
+};
+
+/// An answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "reply", content = "content", rename_all = "snake_case")]
+pub enum Reply {
+    /// Everything at a glance.
+    Status(Box<StatusReport>),
+    /// One run.
+    Run(Box<RunStatus>),
+    /// Plans, in the order they were asked for.
+    Plans(Vec<Plan>),
+    /// A message.
+    Preview(Box<Preview>),
+    /// What `send` would do.
+    Offer(Box<SendOffer>),
+    /// A page of deliveries; empty: there are no more.
+    Deliveries(Vec<Delivery>),
+    /// A page of the suppression list; empty: there are no more.
+    Suppressions(Vec<Suppression>),
+    /// How many entries changed.
+    Changed(u64),
+    /// It is done; in words.
+    Done(String),
+}
+
+/// Everything at a glance.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// Whether a daemon answered (else the files and the store were read by the command itself).
+    pub daemon: bool,
+    /// The campaigns, by id.
+    pub campaigns: Vec<CampaignStatus>,
+    /// The runs, newest first: all that are not over, and the last few that are.
+    pub runs: Vec<RunStatus>,
+    /// The transports; empty without a daemon.
+    pub transports: Vec<TransportStatus>,
+    /// Findings in the files, a line each: `campaigns/a.toml:3:7: …`.
+    pub errors: Vec<String>,
+}
+
+/// What a campaign is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CampaignState {
+    /// It is sent when asked.
+    Ready,
+    /// It is due at a time to come.
+    Scheduled,
+    /// A run of it is open.
+    Running,
+    /// Its schedule is over.
+    Finished,
+    /// `enabled = false`.
+    Disabled,
+    /// Its files do not check.
+    Broken,
+    /// Its file is gone.
+    Removed,
+    /// `campanile stop`.
+    Stopped,
+}
+
+/// A campaign at a glance.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CampaignStatus {
+    /// Its id.
+    pub id: CampaignId,
+    /// Its name.
+    pub name: String,
+    /// What it is doing.
+    pub state: CampaignState,
+    /// What is wrong with it, in one line.
+    pub error: Option<String>,
+    /// When it is due next, with the offset of its zone.
+    pub next: Option<DateTime<FixedOffset>>,
+    /// Its topic.
+    pub topic: Option<String>,
+}
+
+/// A run at a glance.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunStatus {
+    /// Its number.
+    pub id: RunId,
+    /// Whose.
+    pub campaign: CampaignId,
+    /// Of when.
+    pub occurrence: OccurrenceName,
+    /// What it is doing.
+    pub state: RunState,
+    /// Why, where it is held, paused, cancelled or failed.
+    pub reason: Option<String>,
+    /// What to do about it: the command that ends a hold.
+    pub help: Option<String>,
+    /// The plan's digest.
+    pub digest: Option<String>,
+    /// Deliveries by status.
+    pub counts: BTreeMap<Status, u64>,
+    /// Skipped deliveries by reason.
+    pub skipped: BTreeMap<String, u64>,
+    /// Rows, matches, deliveries to send.
+    pub totals: Totals,
+    /// When it was due.
+    pub due: DateTime<Utc>,
+    /// When its first message began.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it was over.
+    pub ended_at: Option<DateTime<Utc>>,
+}
+
+/// A transport at a glance.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TransportStatus {
+    /// Its name.
+    pub name: String,
+    /// `smtp smtp.example.org:587 (starttls)`.
+    pub description: String,
+    /// Connections that are open.
+    pub connections: usize,
+    /// Messages taken since the daemon started.
+    pub sent: u64,
+    /// What is wrong: the circuit is open, until when.
+    pub error: Option<String>,
+}
+
+/// What `send` would do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SendOffer {
+    /// The plan.
+    pub plan: Plan,
+    /// The campaign's name.
+    pub name: String,
+    /// The transport of each channel, in words.
+    pub ways: BTreeMap<Channel, String>,
+    /// From whom: `Acme Energy <news@acme.example>`.
+    pub sender: String,
+    /// The audience's condition, as written.
+    pub condition: Option<String>,
+    /// The template's file, or `inline`.
+    pub template: String,
+    /// The subject of the first message.
+    pub subject: Option<String>,
+    /// The local time, with the campaign's zone.
+    pub now: DateTime<FixedOffset>,
+}
+
+/// A rendered message.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Preview {
+    /// Whose message.
+    pub key: String,
+    /// Where it would go.
+    pub address: String,
+    /// The transport, in words.
+    pub way: String,
+    /// The subject, decoded.
+    pub subject: String,
+    /// The text part.
+    pub text: String,
+    /// The HTML part.
+    pub html: Option<String>,
+    /// The message as it would go on the wire, UTF-8 or not.
+    pub eml: Vec<u8>,
+    /// The variables, in order.
+    pub variables: Vec<(String, String)>,
+    /// Why this recipient would not get it now, where that is known.
+    pub not_sent: Option<String>,
+}
+
+/// Why an engine does not do what it is asked.
+#[derive(Clone, Debug, thiserror::Error, Serialize, Deserialize)]
+#[error("{message}")]
+pub struct Refused {
+    /// What kind of refusal; a command's exit code follows from it.
+    pub kind: RefusedKind,
+    /// What, and what to do.
+    pub message: String,
+}
+
+impl Refused {
+    /// A refusal.
+    pub fn new(kind: RefusedKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+}
+
+/// The kinds of refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusedKind {
+    /// It failed at run time: exit code 1.
+    Failed,
+    /// There is no such campaign, run, or label: exit code 2.
+    Usage,
+    /// The workspace does not check: exit code 3.
+    Broken,
+    /// It is held, over a limit, or was sent already: exit code 5.
+    Held,
+}
