@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod control;
+pub mod dispatch;
 pub mod engine;
 pub mod message;
 pub mod model;

@@ -1,0 +1,232 @@
+//! Claims deliveries from the ledger, renders them, and hands them to the lanes of one transport: a little of each run in
+//! turn, so that a small urgent campaign is not behind a million others.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{mpsc, watch};
+
+use crate::{
+    model::{HoldReason, RunId, SkipReason},
+    store::{Begin, Claimed, Done, Outcome, QueueId, StoreError},
+};
+
+use super::{
+    Shared,
+    flight::{QueueState, Ready, TransportState},
+};
+
+/// How many deliveries are claimed and rendered of one run before the next one's turn.
+const CHUNK: usize = 64;
+/// How often the store is asked which queues there are, where nothing says so earlier.
+const REFRESH: Duration = Duration::from_millis(250);
+
+/// Feeds one transport until it is stopped.
+pub(super) async fn feed(
+    shared: Arc<Shared>,
+    transport: Arc<TransportState>,
+    ready: mpsc::Sender<Ready>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut feeder = Feeder {
+        shared,
+        transport,
+        ready,
+        queues: BTreeMap::new(),
+        turn: None,
+    };
+    loop {
+        let pause = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            outcome = feeder.round() => match outcome {
+                Ok(()) => REFRESH,
+                Err(StoreError::LeaseLost) => return,
+                Err(error) => {
+                    tracing::error!(%error, "the ledger can't be read: trying again in a second");
+                    Duration::from_secs(1)
+                }
+            },
+        };
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = feeder.shared.wake.notified() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+struct Feeder {
+    shared: Arc<Shared>,
+    transport: Arc<TransportState>,
+    ready: mpsc::Sender<Ready>,
+    queues: BTreeMap<QueueId, Arc<QueueState>>,
+    /// The queue that had the last turn.
+    turn: Option<QueueId>,
+}
+
+impl Feeder {
+    /// Feeds until no queue has anything to claim.
+    async fn round(&mut self) -> Result<(), StoreError> {
+        self.refresh().await?;
+        let mut looked = Instant::now();
+        loop {
+            let mut fed = false;
+            for queue in self.in_turn() {
+                fed |= self.feed_chunk(&queue).await?;
+                self.turn = Some(queue.queue.id);
+                if looked.elapsed() >= REFRESH {
+                    self.refresh().await?;
+                    looked = Instant::now();
+                }
+            }
+            if !fed {
+                return self.finish_drained().await;
+            }
+        }
+    }
+
+    /// Takes up the queues that opened, drops those that closed.
+    async fn refresh(&mut self) -> Result<(), StoreError> {
+        let open: Vec<_> = self
+            .shared
+            .store
+            .queues()
+            .await?
+            .into_iter()
+            .filter(|queue| queue.transport == self.transport.way.name)
+            .filter(|queue| self.shared.only.is_none_or(|only| queue.run == only))
+            .collect();
+        self.queues
+            .retain(|id, _| open.iter().any(|queue| queue.id == *id));
+        for queue in open {
+            if self.queues.contains_key(&queue.id) {
+                continue;
+            }
+            match self.shared.runs.work(queue.run, &queue).await {
+                Ok(work) => {
+                    self.queues
+                        .insert(queue.id, Arc::new(QueueState::new(queue, work)));
+                }
+                Err(words) => {
+                    self.shared
+                        .runs
+                        .hold(queue.run, HoldReason::Broken, &words)
+                        .await
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn in_turn(&self) -> Vec<Arc<QueueState>> {
+        let after = |id: &QueueId| self.turn.is_some_and(|turn| *id <= turn);
+        let mut queues: Vec<_> = self.queues.values().cloned().collect();
+        queues.sort_by_key(|queue| (after(&queue.queue.id), queue.queue.id));
+        queues
+    }
+
+    /// One run's turn. `false`: there was nothing to claim.
+    async fn feed_chunk(&mut self, queue: &Arc<QueueState>) -> Result<bool, StoreError> {
+        let (store, now) = (&self.shared.store, self.shared.clock.now());
+        let due = queue
+            .claims
+            .claimed(store.claim_due(queue.queue.id, now, CHUNK).await?, false);
+        let claims = match queue.claims.position(now) {
+            _ if !due.is_empty() => due,
+            None => return Ok(false),
+            Some(after) => queue
+                .claims
+                .claimed(store.claim(queue.queue.id, after, CHUNK).await?, true),
+        };
+        if claims.is_empty() {
+            return Ok(false);
+        }
+        let (made, failed) = self.render(queue, claims).await;
+        self.record_failures(queue, failed).await;
+        for message in made {
+            if self.ready.send(message).await.is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn render(
+        &self,
+        queue: &Arc<QueueState>,
+        claims: Vec<Claimed>,
+    ) -> (Vec<Ready>, Vec<Failure>) {
+        let (queue, now) = (queue.clone(), self.shared.clock.now());
+        let rendering = tokio::task::spawn_blocking(move || {
+            let (mut made, mut failed) = (Vec::with_capacity(claims.len()), Vec::new());
+            for claimed in claims {
+                match queue.work.render(&claimed, queue.queue.channel, now) {
+                    Ok(outgoing) => made.push(Ready {
+                        begin: Begin {
+                            delivery: claimed.id,
+                            recipient: claimed.recipient,
+                            address_hash: claimed.address_hash,
+                            message_id: queue.work.message_id(&claimed, queue.queue.channel),
+                        },
+                        outgoing,
+                        attempts: claimed.attempts,
+                        first_try: claimed.first_try,
+                        queue: queue.clone(),
+                    }),
+                    Err(words) => failed.push(Failure { claimed, words }),
+                }
+            }
+            (made, failed)
+        });
+        rendering.await.expect("rendering does not panic")
+    }
+
+    /// A recipient whose message can't be made is skipped; too many hold the run, as script errors do.
+    async fn record_failures(&self, queue: &Arc<QueueState>, failed: Vec<Failure>) {
+        for failure in failed {
+            tracing::warn!(run = %queue.queue.run, delivery = %failure.claimed.id, error = failure.words, "not rendered");
+            let done = Done {
+                delivery: failure.claimed.id,
+                outcome: Outcome::Skipped(SkipReason::RenderError),
+                reason: Some(failure.words),
+                suppress: false,
+            };
+            self.shared.journal.record(done, queue.clone());
+            let errors = queue.work.count_error();
+            if errors == queue.work.loaded.campaign.audience.max_script_errors + 1
+                && !queue.work.run.released
+            {
+                let words = format!("{errors} messages could not be made");
+                self.shared
+                    .runs
+                    .hold(queue.queue.run, HoldReason::ScriptErrors, &words)
+                    .await;
+            }
+        }
+    }
+
+    /// Tells of runs of which nothing is left.
+    async fn finish_drained(&mut self) -> Result<(), StoreError> {
+        let mut runs: Vec<RunId> = self.queues.values().map(|queue| queue.queue.run).collect();
+        runs.dedup();
+        for run in runs {
+            let settled = self
+                .queues
+                .values()
+                .filter(|queue| queue.queue.run == run)
+                .all(|queue| queue.claims.is_settled());
+            if settled && self.shared.store.counts(run).await?.open() == 0 {
+                self.shared.runs.drained(run).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Failure {
+    claimed: Claimed,
+    words: String,
+}

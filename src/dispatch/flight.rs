@@ -1,0 +1,75 @@
+//! What is known of messages between the ledger and the wire, and of the queues and transports they belong to.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize},
+};
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    model::Outgoing,
+    store::{Begin, Queue},
+};
+
+use super::{
+    Way, circuit::Circuit, claims::Claims, journal::KeptPace, slots::Slot, verdict::Attempt,
+    work::RunWork,
+};
+
+/// A transport in use.
+pub(super) struct TransportState {
+    pub(super) way: Way,
+    pub(super) pace: Option<KeptPace>,
+    pub(super) circuit: Circuit,
+    pub(super) connections: AtomicUsize,
+    pub(super) sent: AtomicU64,
+}
+
+impl TransportState {
+    pub(super) fn new(way: &Way, pace: Option<KeptPace>) -> Self {
+        Self {
+            way: way.clone(),
+            pace,
+            circuit: Circuit::default(),
+            connections: AtomicUsize::new(0),
+            sent: AtomicU64::new(0),
+        }
+    }
+}
+
+/// A queue in use.
+pub(super) struct QueueState {
+    pub(super) queue: Queue,
+    pub(super) work: Arc<RunWork>,
+    pub(super) claims: Claims,
+}
+
+impl QueueState {
+    pub(super) fn new(queue: Queue, work: Arc<RunWork>) -> Self {
+        let claims = Claims::behind(queue.cursor);
+        Self {
+            queue,
+            work,
+            claims,
+        }
+    }
+}
+
+/// A rendered message that waits for a lane.
+pub(super) struct Ready {
+    pub(super) begin: Begin,
+    pub(super) outgoing: Outgoing,
+    pub(super) attempts: u32,
+    pub(super) first_try: Option<DateTime<Utc>>,
+    pub(super) queue: Arc<QueueState>,
+}
+
+/// A message that may be on the wire.
+pub(super) struct InFlight {
+    pub(super) attempt: Attempt,
+    pub(super) transport: Arc<TransportState>,
+    pub(super) queue: Arc<QueueState>,
+    /// Held until the outcome is durable.
+    pub(super) slot: Slot,
+}

@@ -1,0 +1,251 @@
+//! Deliveries go out: claimed from the ledger, rendered, checked a last time, paced, handed to a transport, recorded.
+//!
+//! For each transport that has work there is one [`feeder`] (claims and renders, a little of each run in turn) and one
+//! [`lane`] task per connection. All of them record through one [`journal`], which makes one commit of everything that waits.
+
+mod circuit;
+mod claims;
+mod feeder;
+mod flight;
+mod journal;
+mod lane;
+mod pace;
+mod slots;
+mod verdict;
+mod work;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
+
+use async_trait::async_trait;
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    model::{Clock, Period, Rate, RunId, TransportName},
+    store::{Lease, Queue, Store},
+    transport::Transport,
+};
+
+use flight::TransportState;
+use journal::Journal;
+use slots::Slots;
+
+pub use work::RunWork;
+
+/// A transport with what its settings say about its use.
+#[derive(Clone)]
+pub struct Way {
+    /// Its name.
+    pub name: TransportName,
+    /// The transport.
+    pub transport: Arc<dyn Transport>,
+    /// At most this many messages in this time.
+    pub rate: Option<Rate>,
+    /// A delivery that was deferred for longer has failed.
+    pub give_up_after: Period,
+    /// Tells settings apart: another fingerprint is another transport.
+    pub fingerprint: String,
+}
+
+/// What the dispatcher asks of whoever holds it.
+#[async_trait]
+pub trait Runs: Send + Sync + 'static {
+    /// What a run's messages are made with: its pinned campaign. The error holds the run, in words.
+    async fn work(&self, run: RunId, queue: &Queue) -> Result<Arc<RunWork>, String>;
+    /// A run can't be sent: it is to be held.
+    async fn hold(&self, run: RunId, reason: crate::model::HoldReason, words: &str);
+    /// Nothing of a run is left to send.
+    async fn drained(&self, run: RunId);
+}
+
+/// Sends what the store has to send, until it is told to stop.
+pub struct Dispatcher {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    ways: tokio::sync::Mutex<BTreeMap<TransportName, Worker>>,
+    journal: Option<JoinHandle<()>>,
+}
+
+/// What feeders and lanes share.
+struct Shared {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    runs: Arc<dyn Runs>,
+    journal: Journal,
+    slots: Arc<Slots>,
+    wake: Notify,
+    only: Option<RunId>,
+}
+
+struct Worker {
+    way: Way,
+    state: Arc<TransportState>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// A transport at a glance.
+#[derive(Clone, Debug)]
+pub struct WayStatus {
+    /// Its name.
+    pub name: TransportName,
+    /// What it is, in words.
+    pub description: String,
+    /// Connections that are open.
+    pub connections: usize,
+    /// Messages taken.
+    pub sent: u64,
+    /// What is wrong with it, if it is.
+    pub error: Option<String>,
+}
+
+impl Dispatcher {
+    /// Starts. `max_in_doubt` messages are on the wire at once; with `only`, nothing but that run is sent.
+    pub async fn start(
+        store: Arc<dyn Store>,
+        lease: Lease,
+        clock: Arc<dyn Clock>,
+        runs: Arc<dyn Runs>,
+        max_in_doubt: usize,
+        only: Option<RunId>,
+    ) -> Result<Self, crate::store::StoreError> {
+        let rates = store.rates().await?;
+        let (journal, task) = Journal::start(store.clone(), lease, clock.clone(), rates);
+        let shared = Shared {
+            store,
+            clock,
+            runs,
+            journal,
+            slots: Arc::new(Slots::new(max_in_doubt)),
+            wake: Notify::new(),
+            only,
+        };
+        let (stop, _) = watch::channel(false);
+        Ok(Self {
+            shared: Arc::new(shared),
+            stop,
+            ways: tokio::sync::Mutex::default(),
+            journal: Some(task),
+        })
+    }
+
+    /// Uses these transports from now on. One whose settings changed finishes what is in flight and is replaced.
+    pub async fn use_ways(&self, ways: Vec<Way>) {
+        let mut workers = self.ways.lock().await;
+        let gone: Vec<_> = workers
+            .iter()
+            .filter(|(name, worker)| {
+                !ways
+                    .iter()
+                    .any(|way| way.name == **name && way.fingerprint == worker.way.fingerprint)
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in gone {
+            if let Some(worker) = workers.remove(&name) {
+                // It is left to finish by itself: what is on the wire ends, what is not begun stays queued.
+                let _ = worker.stop.send(true);
+            }
+        }
+        self.shared.slots.configure(ways.len());
+        for way in ways {
+            if !workers.contains_key(&way.name) && !*self.stop.borrow() {
+                workers.insert(way.name.clone(), self.start_way(way));
+            }
+        }
+    }
+
+    fn start_way(&self, way: Way) -> Worker {
+        let (stop, stopped) = watch::channel(false);
+        let rate = way.rate.map(|rate| {
+            self.shared.journal.pace(
+                &format!("transport/{}", way.name),
+                rate,
+                self.shared.clock.clone(),
+            )
+        });
+        let state = Arc::new(TransportState::new(&way, rate));
+        let caps = way.transport.caps();
+        let (ready, waiting) = tokio::sync::mpsc::channel(caps.lanes.clamp(1, 64) * 2 + caps.batch);
+        let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
+        let mut tasks = vec![tokio::spawn(feeder::feed(
+            self.shared.clone(),
+            state.clone(),
+            ready,
+            stopped.clone(),
+        ))];
+        for _ in 0..caps.lanes.max(1) {
+            tasks.push(tokio::spawn(lane::serve(
+                self.shared.clone(),
+                state.clone(),
+                waiting.clone(),
+                stopped.clone(),
+            )));
+        }
+        Worker {
+            way,
+            state,
+            stop,
+            tasks,
+        }
+    }
+
+    /// Says that runs may have something to send, or no longer: look at once.
+    pub fn wake(&self) {
+        self.shared.wake.notify_waiters();
+    }
+
+    /// The transports at a glance.
+    pub async fn status(&self) -> Vec<WayStatus> {
+        self.ways
+            .lock()
+            .await
+            .values()
+            .map(|worker| WayStatus {
+                name: worker.way.name.clone(),
+                description: worker.way.transport.describe(),
+                connections: worker.state.connections.load(Ordering::Relaxed),
+                sent: worker.state.sent.load(Ordering::Relaxed),
+                error: worker.state.circuit.error(self.shared.clock.now()),
+            })
+            .collect()
+    }
+
+    /// Whether the journal still writes; `false` after the lease was lost.
+    pub fn is_alive(&self) -> bool {
+        self.journal
+            .as_ref()
+            .is_some_and(|task| !task.is_finished())
+    }
+
+    /// Stops claiming, finishes what is in flight, records its outcomes, closes the connections. What is not over after
+    /// `patience` is left in doubt, for recovery to find.
+    pub async fn stop(mut self, patience: std::time::Duration) {
+        let _ = self.stop.send(true);
+        let workers = std::mem::take(&mut *self.ways.lock().await);
+        let finish = async {
+            for worker in workers.values() {
+                let _ = worker.stop.send(true);
+            }
+            for worker in workers.into_values() {
+                for task in worker.tasks {
+                    let _ = task.await;
+                }
+            }
+            self.shared.journal.flush().await;
+        };
+        if tokio::time::timeout(patience, finish).await.is_err() {
+            tracing::warn!(
+                "stopped with messages in flight: they are in doubt until the next start"
+            );
+        }
+        if let Some(task) = self.journal.take() {
+            task.abort();
+        }
+    }
+}

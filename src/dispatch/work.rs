@@ -1,0 +1,100 @@
+//! What the messages of one run are made with: its pinned campaign, the layout of its payloads, its links.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    message::{
+        self, EmailFacts,
+        links::{Claim, Links},
+        payload::{self, Layout},
+    },
+    model::{Channel, EmailAddress, Outgoing, Purpose, Run},
+    store::Claimed,
+    workspace::Loaded,
+};
+
+/// A run, ready to have its messages made.
+pub struct RunWork {
+    /// The run.
+    pub run: Run,
+    /// The files it is pinned to, compiled.
+    pub loaded: Arc<Loaded>,
+    /// The names of the values in its payloads.
+    pub layout: Layout,
+    /// Makes the links in its messages.
+    pub links: Links,
+    /// The second way in List-Unsubscribe.
+    pub unsubscribe_mailto: Option<EmailAddress>,
+    /// Recipients whose script or template failed so far.
+    pub errors: AtomicU64,
+}
+
+impl RunWork {
+    /// Counts a recipient whose message could not be made; gives how many there are now.
+    pub(super) fn count_error(&self) -> u64 {
+        self.errors.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The message of one delivery. The error says where the template failed.
+    pub fn render(
+        &self,
+        claimed: &Claimed,
+        channel: Channel,
+        now: DateTime<Utc>,
+    ) -> Result<Outgoing, String> {
+        debug_assert_eq!(
+            channel,
+            Channel::Email,
+            "campaigns have no other message yet"
+        );
+        let template = self
+            .loaded
+            .email
+            .as_ref()
+            .ok_or("the campaign has no mail")?;
+        let to: EmailAddress = claimed.address.parse()?;
+        let values = payload::decode(&claimed.payload)?;
+        let unsubscribe_url = (self.run.purpose == Purpose::Marketing).then(|| {
+            self.links.unsubscribe_url(&Claim {
+                delivery: claimed.id,
+                address: claimed.address_hash,
+                recipient: claimed.recipient,
+                topic: self.run.topic.clone(),
+            })
+        });
+        let facts = EmailFacts {
+            to: &to,
+            layout: &self.layout,
+            values: &values,
+            occurrence: &self.run.occurrence,
+            now: self.run.due,
+            date: now,
+            message_id: &self.message_id(claimed, channel),
+            unsubscribe_url: unsubscribe_url.as_deref(),
+            unsubscribe_mailto: self.unsubscribe_mailto.as_ref(),
+        };
+        template
+            .render(&facts)
+            .map(|email| Outgoing::Email(email.outgoing))
+            .map_err(|error| error.to_string())
+    }
+
+    /// The Message-ID of a delivery: the same whenever it is tried again.
+    pub fn message_id(&self, claimed: &Claimed, channel: Channel) -> String {
+        let run = &self.run;
+        message::message_id(
+            &[
+                run.campaign.as_str().as_bytes(),
+                run.occurrence.as_str().as_bytes(),
+                &claimed.recipient.0,
+                channel.as_str().as_bytes(),
+            ],
+            self.loaded.sender.from.address.domain(),
+        )
+    }
+}
