@@ -418,8 +418,7 @@ async fn a_row_without_end_stays_in_bounded_memory() {
 
 /// Many rows, so that the file is still being read when its first batches are here.
 fn large() -> String {
-    let rows: String = (0..200_000).map(|n| format!("{n},x\n")).collect();
-    format!("id,n\n{rows}")
+    (0..200_000).fold("id,n\n".to_owned(), |text, n| text + &format!("{n},x\n"))
 }
 
 async fn changed_by(change: impl FnOnce(&Path)) {
@@ -451,7 +450,7 @@ async fn a_file_that_changes_while_it_is_read_is_an_error() {
             .open(path)
             .unwrap()
             .set_len(300_000)
-            .unwrap()
+            .unwrap();
     })
     .await;
     changed_by(|path| fs::write(path, large().replace('x', "y")).unwrap()).await;
