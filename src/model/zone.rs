@@ -46,6 +46,13 @@ impl Zone {
         })
     }
 
+    /// The next moment after `moment` from which on clocks here may show another offset; `None`: never again.
+    pub fn next_change(&self, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let moment = jiff::Timestamp::from_second(moment.timestamp()).ok()?;
+        let change = self.0.following(moment).next()?;
+        DateTime::from_timestamp(change.timestamp().as_second(), 0)
+    }
+
     /// The moment with the offset that clocks here have then.
     pub fn at(&self, moment: DateTime<Utc>) -> DateTime<FixedOffset> {
         let seconds = jiff::Timestamp::from_second(moment.timestamp())

@@ -2,12 +2,20 @@
 //!
 //! A new kind is one new file (its settings, how they are read, the [`Source`] itself) and one line in [`KINDS`].
 
+mod cell;
+mod columns;
+mod csv;
+mod data_file;
+mod stream;
+
 use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 use crate::model::{InvalidRow, Recipient, Roles, Schema, Section, SourceName};
+
+pub use cell::CellParser;
 
 /// A source of recipients.
 #[async_trait]
@@ -54,8 +62,27 @@ pub struct SourceContext {
     pub fields: Vec<(String, FieldFormat)>,
 }
 
+impl SourceContext {
+    /// An error of this source.
+    pub fn error(&self, message: impl Into<String>) -> SourceError {
+        SourceError {
+            source_name: self.name.clone(),
+            message: message.into(),
+        }
+    }
+
+    /// How a column is written: as declared, else as a string.
+    pub fn format_of(&self, column: &str) -> FieldFormat {
+        self.fields
+            .iter()
+            .find(|(name, _)| name == column)
+            .map(|(_, format)| format.clone())
+            .unwrap_or_default()
+    }
+}
+
 /// A declared column: its type, and how it is written where that is not the default.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldFormat {
     /// The type.
     pub kind: crate::model::FieldType,
@@ -72,4 +99,4 @@ pub struct SourceKind {
 }
 
 /// All kinds that this build has.
-pub const KINDS: &[SourceKind] = &[];
+pub const KINDS: &[SourceKind] = &[csv::KIND];
