@@ -111,15 +111,20 @@ impl<'a> Section<'a> {
 
     /// Like [`Section::take`], but an absent key is an error.
     pub fn require<T: FromToml>(&self, key: &'static str) -> Option<T> {
-        if !self.has(key) {
+        self.require_item(key)?.read()
+    }
+
+    /// Like [`Section::item`], but an absent key is an error.
+    pub fn require_item(&self, key: &'static str) -> Option<Item<'a>> {
+        let item = self.item(key);
+        if item.is_none() {
             self.error(
                 "missing-key",
                 self.place(),
                 format!("{} needs `{key}`", self.title()),
             );
-            return None;
         }
-        self.take(key)
+        item
     }
 
     /// A subtable, or `None` where it is absent; another type is an error.
