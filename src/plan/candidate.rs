@@ -67,7 +67,7 @@ pub(super) struct Candidate<'a> {
 }
 
 /// What is known of every candidate.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Head<'a> {
     /// Which of the campaign's sources it comes from.
     pub(super) source: u32,

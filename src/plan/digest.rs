@@ -1,6 +1,6 @@
 //! The digest of a plan: what is sent to whom, whatever the order.
 //!
-//! A multiset hash after LtHash (Bellare and Micciancio's lattice construction): each delivery is hashed by itself, stretched
+//! A multiset hash after `LtHash` (Bellare and Micciancio's lattice construction): each delivery is hashed by itself, stretched
 //! by BLAKE3's extendable output to 1,024 numbers of 16 bits, and these are added up, each wrapping. Adding is commutative, so
 //! that the order in which deliveries come does not count and nothing has to be kept or sorted. Finding another set of
 //! deliveries with the same sums is a hard lattice problem (unlike with XOR, where two equal ones cancel each other). The
@@ -102,7 +102,9 @@ mod tests {
 
     fn of(deliveries: &[[u8; 32]]) -> String {
         let mut digest = PlanDigest::new();
-        deliveries.iter().for_each(|delivery| digest.add(delivery));
+        for delivery in deliveries {
+            digest.add(delivery);
+        }
         digest.finish()
     }
 

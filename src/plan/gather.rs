@@ -147,7 +147,7 @@ pub(super) async fn carry_out(job: Job) -> Result<Plan, PlanError> {
         runtime: Handle::current(),
         cancelled,
     };
-    let planner = spawn_blocking(move || {
+    let rest = spawn_blocking(move || {
         resolver.work_out(Collector {
             evaluators: collected,
             turn: 0,
@@ -158,11 +158,11 @@ pub(super) async fn carry_out(job: Job) -> Result<Plan, PlanError> {
 
     let read = deal(&origins, dealers, &progress).await;
     match read {
-        // The planner is gone where it failed: its own error says why.
+        // The rest is gone where it failed: its own error says why.
         Ok(Some(rows)) => drop(complete.send(rows)),
         _ => drop(complete),
     }
-    let planned = planner.await;
+    let planned = rest.await;
     for thread in threads {
         thread.await.map_err(gone)?;
     }

@@ -16,6 +16,7 @@ mod cooldown;
 mod digest;
 mod gather;
 mod history;
+mod merge;
 mod one;
 mod reach;
 mod resolve;
@@ -173,7 +174,7 @@ pub fn layout(loaded: &Loaded, schemas: &[Arc<Schema>]) -> Layout {
 
 /// Works a plan out, in fixed memory; with [`Request::freeze`] its rows are in the ledger afterwards (the run is yet to be
 /// sealed). After an error the run is to be discarded. A future that is dropped before it is ready stops soon and leaves no
-/// temporary file.
+/// temporary file. Takes a few of the runtime's blocking threads: one for each evaluator, and one.
 pub async fn work_out(request: Request) -> Result<Plan, PlanError> {
     let origins = origins(&request).await?;
     let frozen_layout = match (&request.freeze, &request.layout) {

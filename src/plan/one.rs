@@ -165,8 +165,8 @@ impl Checker {
         for (name, source) in names.iter().zip(&self.sources) {
             let mut batches = source.read().await?;
             while let Some(batch) = batches.next().await {
-                let (checker, name, batch) = (self.clone(), name.clone(), batch?);
-                let looked = spawn_blocking(move || checker.first_of(&name, batch));
+                let (this, name, batch) = (self.clone(), name.clone(), batch?);
+                let looked = spawn_blocking(move || this.first_of(&name, batch));
                 let Some(checked) = looked.await.map_err(gone)?? else {
                     continue;
                 };

@@ -120,7 +120,7 @@ impl Sieve {
             let head = weighed
                 .ways
                 .first()
-                .map_or(head.clone(), |way| rules.with_way(way, head));
+                .map_or(head, |way| rules.with_way(way, head));
             let skip = Some((*reason, detail.as_deref()));
             let key = key(head.channel);
             sifted
@@ -130,7 +130,7 @@ impl Sieve {
         }
         let (payload, carried) = rules.freeze(&recipient, &weighed.variables);
         for way in &weighed.ways {
-            let mut head = rules.with_way(way, head.clone());
+            let mut head = rules.with_way(way, head);
             let key = key(way.channel);
             if head.skip.is_some() {
                 sifted.pile.push(key, &Candidate::bare(head));

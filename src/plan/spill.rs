@@ -5,18 +5,14 @@
 //! file has no name and belongs to its owner only: it is gone with the sorter, however the process ends.
 
 use std::{
-    cmp::Reverse,
-    collections::BinaryHeap,
     fs::File,
-    io::{self, BufWriter, Read, Seek, SeekFrom, Write},
+    io::{self, BufWriter, Seek, SeekFrom, Write},
 };
+
+use super::merge::{LARGEST_CHUNK, Merge, Records, Run};
 
 /// How many runs are merged at once; more are merged in several passes.
 const FAN_IN: usize = 256;
-
-/// What a run's reader and writer buffer.
-const SMALLEST_CHUNK: usize = 4 * 1024;
-const LARGEST_CHUNK: usize = 64 * 1024;
 
 /// Takes records, in any order.
 pub(super) struct Sorter<const K: usize> {
@@ -44,12 +40,6 @@ pub(super) struct Disk {
     file: File,
     end: u64,
     runs: Vec<Run>,
-}
-
-#[derive(Clone, Copy)]
-struct Run {
-    start: u64,
-    end: u64,
 }
 
 impl<const K: usize> Sorter<K> {
@@ -115,7 +105,7 @@ impl<const K: usize> Sorter<K> {
         let mut buffer = std::mem::replace(&mut self.buffer, Buffer::new());
         buffer.sort();
         self.disk()?.write_run(|run| {
-            let mut records = buffer.records();
+            let mut records = (0..).map_while(|at| buffer.record(at));
             records.try_for_each(|(key, body)| run.record(key, body))
         })?;
         buffer.clear();
@@ -173,14 +163,11 @@ impl<const K: usize> Buffer<K> {
             .sort_unstable_by(|a, b| (&a.key, a.start, a.length).cmp(&(&b.key, b.start, b.length)));
     }
 
-    fn body(&self, entry: &Entry<K>) -> &[u8] {
-        &self.bodies[entry.start as usize..][..entry.length as usize]
-    }
-
-    fn records(&self) -> impl Iterator<Item = (&[u8; K], &[u8])> {
-        self.entries
-            .iter()
-            .map(|entry| (&entry.key, self.body(entry)))
+    /// The record at a place in the order.
+    pub(super) fn record(&self, at: usize) -> Option<(&[u8; K], &[u8])> {
+        let entry = self.entries.get(at)?;
+        let body = &self.bodies[entry.start as usize..][..entry.length as usize];
+        Some((&entry.key, body))
     }
 }
 
@@ -275,160 +262,15 @@ impl<const K: usize> Sorted<K> {
     }
 }
 
-/// Reads sorted records, one after the other.
-pub(super) enum Records<'a, const K: usize> {
-    Memory { buffer: &'a Buffer<K>, at: usize },
-    Merged(Merge<'a, K>),
-}
-
-impl<const K: usize> Records<'_, K> {
-    /// The key of the next record.
-    pub(super) fn peek(&mut self) -> io::Result<Option<[u8; K]>> {
-        match self {
-            Self::Memory { buffer, at } => Ok(buffer.entries.get(*at).map(|entry| entry.key)),
-            Self::Merged(merge) => merge.peek(),
-        }
-    }
-
-    /// The next record.
-    pub(super) fn pull(&mut self) -> io::Result<Option<([u8; K], &[u8])>> {
-        match self {
-            Self::Memory { buffer, at } => {
-                let entry = buffer.entries.get(*at);
-                *at += 1;
-                Ok(entry.map(|entry| (entry.key, buffer.body(entry))))
-            }
-            Self::Merged(merge) => merge.pull(),
-        }
-    }
-}
-
-/// Several runs as one.
-pub(super) struct Merge<'a, const K: usize> {
-    readers: Vec<RunReader<'a, K>>,
-    /// The next key of each run but that of `lent`. Of equal keys, the earlier run's comes first.
-    next: BinaryHeap<Reverse<([u8; K], usize)>>,
-    /// The run whose record was given out last, and is yet to be stepped over.
-    lent: Option<usize>,
-}
-
-impl<'a, const K: usize> Merge<'a, K> {
-    fn new(file: &'a File, runs: &[Run], limit: usize) -> io::Result<Self> {
-        let chunk = (limit / runs.len().max(1)).clamp(SMALLEST_CHUNK, LARGEST_CHUNK);
-        let mut merge = Self {
-            readers: Vec::with_capacity(runs.len()),
-            next: BinaryHeap::with_capacity(runs.len()),
-            lent: None,
-        };
-        for (at, run) in runs.iter().enumerate() {
-            let mut reader = RunReader::new(file, *run, chunk);
-            if let Some(key) = reader.step()? {
-                merge.next.push(Reverse((key, at)));
-            }
-            merge.readers.push(reader);
-        }
-        Ok(merge)
-    }
-
-    fn peek(&mut self) -> io::Result<Option<[u8; K]>> {
-        if let Some(at) = self.lent.take()
-            && let Some(key) = self.readers[at].step()?
-        {
-            self.next.push(Reverse((key, at)));
-        }
-        Ok(self.next.peek().map(|Reverse((key, _))| *key))
-    }
-
-    fn pull(&mut self) -> io::Result<Option<([u8; K], &[u8])>> {
-        self.peek()?;
-        let Some(Reverse((key, at))) = self.next.pop() else {
-            return Ok(None);
-        };
-        self.lent = Some(at);
-        Ok(Some((key, self.readers[at].body())))
-    }
-}
-
-/// Reads one run, a chunk at a time.
-struct RunReader<'a, const K: usize> {
-    file: &'a File,
-    /// What of the run is not in the buffer yet.
-    unread: Run,
-    chunk: usize,
-    buffer: Vec<u8>,
-    /// Where in the buffer the current record's body starts, and where it ends.
-    body: (usize, usize),
-}
-
-impl<'a, const K: usize> RunReader<'a, K> {
-    fn new(file: &'a File, run: Run, chunk: usize) -> Self {
-        Self {
-            file,
-            unread: run,
-            chunk,
-            buffer: Vec::new(),
-            body: (0, 0),
-        }
-    }
-
-    /// Goes to the next record and gives its key.
-    fn step(&mut self) -> io::Result<Option<[u8; K]>> {
-        let at = self.body.1;
-        if at == self.buffer.len() && self.unread.start == self.unread.end {
-            self.buffer = Vec::new();
-            self.body = (0, 0);
-            return Ok(None);
-        }
-        let at = self.fill(at, K + 4)?;
-        let mut key = [0; K];
-        key.copy_from_slice(&self.buffer[at..at + K]);
-        let mut length = [0; 4];
-        length.copy_from_slice(&self.buffer[at + K..at + K + 4]);
-        let length = u32::from_le_bytes(length) as usize;
-        let at = self.fill(at, K + 4 + length)?;
-        let start = at + K + 4;
-        self.body = (start, start + length);
-        Ok(Some(key))
-    }
-
-    fn body(&self) -> &[u8] {
-        &self.buffer[self.body.0..self.body.1]
-    }
-
-    /// Sees to it that `wanted` bytes are there from `at`, which may move: where to is the result.
-    fn fill(&mut self, at: usize, wanted: usize) -> io::Result<usize> {
-        let there = self.buffer.len() - at;
-        if there >= wanted {
-            return Ok(at);
-        }
-        self.buffer.drain(..at);
-        if self.buffer.capacity() > 2 * self.chunk.max(wanted) {
-            self.buffer.shrink_to(self.chunk.max(wanted));
-        }
-        let left = self.unread.end - self.unread.start;
-        let more =
-            (self.chunk.max(wanted) - there).min(usize::try_from(left).unwrap_or(usize::MAX));
-        if there + more < wanted {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "a temporary file is shorter than it was written",
-            ));
-        }
-        self.buffer.resize(there + more, 0);
-        self.file.seek(SeekFrom::Start(self.unread.start))?;
-        self.file.read_exact(&mut self.buffer[there..])?;
-        self.unread.start += more as u64;
-        Ok(0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    fn sorted(records: &[([u8; 2], Vec<u8>)], limit: usize) -> (Vec<([u8; 2], Vec<u8>)>, bool) {
+    type Record = ([u8; 2], Vec<u8>);
+
+    fn sorted(records: &[Record], limit: usize) -> (Vec<Record>, bool) {
         let mut sorter = Sorter::<2>::new(limit);
         for (key, body) in records {
             sorter.push(*key, body).unwrap();
@@ -437,22 +279,18 @@ mod tests {
         assert!(sorter.peak() <= limit, "{} > {limit}", sorter.peak());
         assert_eq!(sorter.count(), records.len() as u64);
         let spilled = sorter.has_spilled();
-        let sorted = sorter.finish().unwrap();
+        let whole = sorter.finish().unwrap();
         let read = || {
-            let mut records = sorted.records().unwrap();
+            let mut records = whole.records().unwrap();
             let mut all = Vec::new();
             loop {
                 let next = records.peek().unwrap();
-                match records.pull().unwrap() {
-                    Some((key, body)) => {
-                        assert_eq!(next, Some(key));
-                        all.push((key, body.to_vec()));
-                    }
-                    None => {
-                        assert_eq!(next, None);
-                        return all;
-                    }
-                }
+                let Some((key, body)) = records.pull().unwrap() else {
+                    assert_eq!(next, None);
+                    return all;
+                };
+                assert_eq!(next, Some(key));
+                all.push((key, body.to_vec()));
             }
         };
         let first = read();

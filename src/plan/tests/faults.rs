@@ -4,7 +4,10 @@ use std::sync::{Arc, mpsc};
 
 use futures::{StreamExt, stream::BoxStream};
 
-use super::world::{ByStatus, Ledger, World, person, schema};
+use super::{
+    ledger::Ledger,
+    world::{ByStatus, World, person, schema},
+};
 use crate::{
     model::{FieldType, Recipient, Schema, Value},
     plan::{PlanError, gather, select::Selector},

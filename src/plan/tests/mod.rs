@@ -4,5 +4,6 @@ mod checking;
 mod faults;
 mod history;
 mod law;
+mod ledger;
 mod outcomes;
 mod world;
