@@ -1,19 +1,62 @@
 //! An audience is worked out: who, by which channel, who not and why.
+//!
+//! The road of a plan, in fixed memory however large the audience:
+//!
+//! 1. `gather`: the sources are streamed once; evaluators on their own threads judge each row (`select`, `reach`) and make a
+//!    record of each that matches (`candidate`). Records go to a sorter that spills (`spill`).
+//! 2. `resolve`: in the order of recipients, duplicate keys, suppressions and cooldown are found by merging (`suppressed`,
+//!    `cooldown`); then, in the order of addresses, suppressions and duplicate addresses.
+//! 3. `settle`: in the order of recipients again, every record becomes a row of the ledger, and the digest, the counts and
+//!    the sample are made.
+//!
+//! `one` does the same for a single recipient.
 
-use std::{collections::BTreeMap, sync::Arc};
+mod candidate;
+mod cooldown;
+mod digest;
+mod gather;
+mod history;
+mod merge;
+mod one;
+mod reach;
+mod resolve;
+mod rules;
+mod sample;
+mod select;
+mod settle;
+mod spill;
+mod suppressed;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 
 use crate::{
+    message::payload::Layout,
     model::{
-        CampaignId, Channel, HoldReason, Identity, Occurrence, OccurrenceName, RunId, SkipReason,
-        Totals, Value,
+        CampaignId, Channel, HoldReason, Identity, Occurrence, OccurrenceName, RunId, Schema,
+        SkipReason, Totals, Value,
     },
+    script::{History, NoHistory, RunFacts},
     source::{Source, SourceError},
     store::{Lease, Store, StoreError},
     workspace::Loaded,
 };
+
+pub use history::LedgerHistory;
+pub use one::{Checked, Found, check_one, first_matching};
+pub use reach::{Address, Unreachable, Way};
+
+use gather::{Job, Limits, Origin};
+use rules::Rules;
+use select::Selectors;
 
 /// What a plan is made of.
 pub struct Request {
@@ -31,11 +74,32 @@ pub struct Request {
     pub store: Option<Arc<dyn Store>>,
     /// Where the plan is frozen; `None`: nowhere, it is only looked at.
     pub freeze: Option<(Lease, RunId)>,
+    /// The layout that the run was opened with ([`layout`]): payloads are made for it, and a source that has lost one of its
+    /// columns since is an error. `None`: the layout of the sources as they are now.
+    pub layout: Option<Layout>,
     /// How many recipients the sample has.
     pub sample: usize,
+    /// Told how far it is, where somebody watches.
+    pub progress: Option<Arc<Progress>>,
+}
+
+/// How far planning is.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Rows read from the sources.
+    pub rows: AtomicU64,
+    /// Deliveries that the last pass has settled, of [`Progress::records`].
+    pub settled: AtomicU64,
+    /// Deliveries there are to settle; 0 while rows are still read.
+    pub records: AtomicU64,
 }
 
 /// The audience of one occurrence, worked out.
+///
+/// The numbers add up: every row that matched ends in a delivery, which is either sent or skipped with a reason. Where a
+/// recipient gets one delivery, `matched` is `to_send` and all of `skipped` but `invalid_row` and `unknown_key`: rows that
+/// could not be read, and keys that have no row, matched nothing. A row on which the condition itself failed counts as matched.
+/// Rows that did not match are in `total` only.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
     /// Whose.
@@ -62,7 +126,7 @@ pub struct Plan {
 }
 
 /// One recipient of a sample.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// Its key.
     pub key: String,
@@ -88,9 +152,94 @@ pub enum PlanError {
     Spill(#[from] std::io::Error),
 }
 
+/// The names of the values that the campaign's messages need of each recipient, from sources with these columns: what
+/// [`Store::open_run`] and [`Request::layout`] are given.
+pub fn layout(loaded: &Loaded, schemas: &[Arc<Schema>]) -> Layout {
+    let Some(email) = &loaded.email else {
+        return Layout::default();
+    };
+    let mut columns: Vec<&str> = Vec::new();
+    for name in schemas.iter().flat_map(|schema| schema.names()) {
+        if !columns.contains(&name) {
+            columns.push(name);
+        }
+    }
+    let variables = loaded.campaign.variables.iter();
+    Layout::new(
+        email.needs(),
+        columns,
+        variables.map(|variable| variable.name.as_str()),
+    )
+}
+
 /// Works a plan out, in fixed memory; with [`Request::freeze`] its rows are in the ledger afterwards (the run is yet to be
-/// sealed).
+/// sealed). After an error the run is to be discarded. A future that is dropped before it is ready stops soon and leaves no
+/// temporary file. Takes a few of the runtime's blocking threads: one for each evaluator, and one.
 pub async fn work_out(request: Request) -> Result<Plan, PlanError> {
-    let _ = request;
-    todo!()
+    let origins = origins(&request).await?;
+    let frozen_layout = match (&request.freeze, &request.layout) {
+        // Nothing is frozen: no payload is made, and the sample carries the variables.
+        (None, _) => None,
+        (Some(_), Some(layout)) => {
+            gather::check_layout(layout, &origins)?;
+            Some(layout.clone())
+        }
+        (Some(_), None) => {
+            let schemas: Vec<_> = origins.iter().map(|origin| origin.schema.clone()).collect();
+            Some(layout(&request.loaded, &schemas))
+        }
+    };
+    gather::carry_out(Job {
+        rules: Arc::new(Rules::new(
+            request.loaded.campaign.clone(),
+            frozen_layout,
+            request.identity.clone(),
+            request.sample > 0,
+        )),
+        origins,
+        selectors: selectors(&request),
+        occurrence: request.occurrence.name.clone(),
+        now: request.now,
+        store: request.store.clone(),
+        freeze: request.freeze,
+        sample: request.sample,
+        progress: request.progress.clone().unwrap_or_default(),
+        limits: Limits::default(),
+    })
+    .await
+}
+
+/// The sources with their names and columns.
+async fn origins(request: &Request) -> Result<Vec<Origin>, SourceError> {
+    let names = &request.loaded.campaign.audience.sources;
+    let mut origins = Vec::with_capacity(names.len());
+    for (name, source) in names.iter().zip(&request.sources) {
+        origins.push(Origin {
+            name: name.clone(),
+            source: source.clone(),
+            schema: Arc::new(source.describe().await?),
+        });
+    }
+    Ok(origins)
+}
+
+/// What makes an evaluator of the campaign's program for each thread. Must be called within a runtime.
+fn selectors(request: &Request) -> Selectors {
+    let facts = RunFacts {
+        campaign: request.loaded.campaign.id.clone(),
+        occurrence: request.occurrence.name.clone(),
+        now: request.now,
+        zone: request.loaded.zone.clone(),
+    };
+    let history: Arc<dyn History> = match &request.store {
+        Some(store) => Arc::new(LedgerHistory::new(
+            store.clone(),
+            Handle::current(),
+            request.identity.clone(),
+            &request.loaded.campaign,
+        )),
+        None => Arc::new(NoHistory),
+    };
+    let loaded = request.loaded.clone();
+    Arc::new(move || Box::new(loaded.program.evaluator(&facts, history.clone())))
 }

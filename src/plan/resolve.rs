@@ -1,0 +1,273 @@
+//! Who is left: duplicates, suppressions and cooldown, found by reading sorted records beside sorted lists.
+//!
+//! Records are sorted once, by recipient, and read twice: here, to find out about each, and in [`settle`](super::settle), to
+//! write it down. What is found out is a verdict, filed under the record's number in that order.
+
+use std::{io, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
+
+use crate::{
+    model::{Dedupe, OccurrenceName, RunId, SkipReason},
+    store::{Lease, Store},
+};
+
+use super::{
+    Plan, PlanError, Progress,
+    candidate::{self, Candidate, Head, KEY, Order},
+    cooldown::Rested,
+    gather::{Cancelled, Collector, Limits},
+    reach,
+    rules::Rules,
+    select::PROBLEMS,
+    settle::{Settler, Tally},
+    spill::{Sorted, Sorter},
+    suppressed::{Stop, Suppressed},
+};
+
+/// The part of planning that follows reading.
+pub(super) struct Resolver {
+    pub(super) rules: Arc<Rules>,
+    pub(super) occurrence: OccurrenceName,
+    pub(super) now: DateTime<Utc>,
+    pub(super) store: Option<Arc<dyn Store>>,
+    pub(super) freeze: Option<(Lease, RunId)>,
+    pub(super) sample: usize,
+    pub(super) progress: Arc<Progress>,
+    pub(super) limits: Limits,
+    pub(super) runtime: Handle,
+    pub(super) cancelled: Cancelled,
+}
+
+/// What became of a record that its row alone did not tell.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Verdict {
+    /// It is not sent.
+    Stop(SkipReason, Option<String>),
+    /// Another row is that recipient: this one is among [`Resolved::aside`].
+    Aside,
+}
+
+/// Everything that is known about an audience.
+pub(super) struct Resolved {
+    /// All records, by recipient.
+    pub(super) records: Sorted<KEY>,
+    /// How many there are.
+    pub(super) count: u64,
+    /// What became of some of them, by their number.
+    pub(super) verdicts: Sorted<8>,
+    /// Rows with a key that an earlier row has, under a hash of their own.
+    pub(super) aside: Sorted<KEY>,
+}
+
+impl Resolver {
+    /// Works the plan out. Blocks: it must not run on the runtime's own threads.
+    pub(super) fn work_out(self, mut collector: Collector) -> Result<Plan, PlanError> {
+        let mut tally = Tally::default();
+        let records = self.collect(&mut collector, &mut tally)?;
+        let count = records.count();
+        let resolved = self.resolve(records.finish()?, count)?;
+        Settler::new(&self, tally).settle(&resolved)
+    }
+
+    fn collect(
+        &self,
+        collector: &mut Collector,
+        tally: &mut Tally,
+    ) -> Result<Sorter<KEY>, PlanError> {
+        let mut records = Sorter::new(self.limits.records);
+        while let Some(sifted) = collector.next()? {
+            self.cancelled.check()?;
+            for (key, body) in sifted.pile.iter() {
+                records.push(key, body)?;
+            }
+            tally.totals.total += sifted.rows;
+            tally.totals.matched += sifted.matched;
+            for (channel, n) in sifted.reachable {
+                *tally.reachable.entry(channel).or_default() += n;
+            }
+            tally.problems.extend(sifted.problems);
+            tally.problems.truncate(PROBLEMS);
+        }
+        self.add_unknown_keys(&mut records, tally)?;
+        Ok(records)
+    }
+
+    /// Keys that were asked for and that no source has.
+    fn add_unknown_keys(&self, records: &mut Sorter<KEY>, tally: &mut Tally) -> io::Result<()> {
+        let (Some(wanted), Some(source)) = (
+            &self.rules.wanted,
+            self.rules.campaign.audience.sources.first(),
+        ) else {
+            return Ok(());
+        };
+        let channel = reach::first_channel(&self.rules.campaign.reach);
+        let mut body = Vec::new();
+        for (key, position) in wanted.unseen().into_iter().zip(tally.totals.total..) {
+            if tally.problems.len() < PROBLEMS {
+                tally
+                    .problems
+                    .push(format!("key {key} is in none of the campaign's sources"));
+            }
+            body.clear();
+            let head = Head {
+                key,
+                channel,
+                skip: Some((SkipReason::UnknownKey, None)),
+                ..Head::default()
+            };
+            Candidate::bare(head).encode(&mut body);
+            let hash = candidate::aside(self.rules.identity.recipient(source, key), position);
+            records.push(candidate::key(hash, Order::new(position, channel)), &body)?;
+        }
+        Ok(())
+    }
+
+    fn resolve(&self, records: Sorted<KEY>, count: u64) -> Result<Resolved, PlanError> {
+        let mut verdicts = Sorter::new(self.limits.marks);
+        let mut aside = Sorter::new(self.limits.marks);
+        let mut addresses = Sorter::new(self.limits.marks);
+        self.by_recipient(&records, &mut verdicts, &mut aside, &mut addresses)?;
+        self.by_address(&addresses.finish()?, &mut verdicts)?;
+        Ok(Resolved {
+            records,
+            count,
+            verdicts: verdicts.finish()?,
+            aside: aside.finish()?,
+        })
+    }
+
+    fn suppressed(&self) -> Suppressed {
+        Suppressed::new(
+            self.store.clone(),
+            self.runtime.clone(),
+            &self.rules.campaign,
+        )
+    }
+
+    /// Duplicate keys, suppressed recipients, cooldown. The addresses of those who are left go on.
+    fn by_recipient(
+        &self,
+        records: &Sorted<KEY>,
+        verdicts: &mut Sorter<8>,
+        aside: &mut Sorter<KEY>,
+        addresses: &mut Sorter<KEY>,
+    ) -> Result<(), PlanError> {
+        let mut suppressed = self.suppressed();
+        let mut rested = Rested::new(
+            self.store.clone(),
+            self.runtime.clone(),
+            &self.rules.campaign,
+            &self.occurrence,
+            self.now,
+        )?;
+        let mut first: Option<([u8; 16], u64)> = None;
+        let mut records = records.records()?;
+        let mut number: u64 = 0;
+        while let Some((key, body)) = records.pull()? {
+            self.pause(number)?;
+            let (hash, order) = candidate::parts(&key);
+            let candidate = Candidate::decode(body)?;
+            let position = order.position();
+            match first {
+                Some((of, row)) if of == hash && row != position => {
+                    self.put_aside(aside, candidate.head, order)?;
+                    verdicts.push(number.to_be_bytes(), &encode(&Verdict::Aside))?;
+                    number += 1;
+                    continue;
+                }
+                _ => first = Some((hash, position)),
+            }
+            if candidate.head.skip.is_none() {
+                let stop = match suppressed.stop(hash)? {
+                    Some(stop) => Some(stop),
+                    None if rested.had(hash)? => Some((SkipReason::Cooldown, None)),
+                    None => None,
+                };
+                match (stop, candidate.head.address_hash) {
+                    (Some(stop), _) => verdict(verdicts, number, stop)?,
+                    (None, Some(address)) => {
+                        addresses.push(candidate::key(address.0, order), &number.to_be_bytes())?;
+                    }
+                    (None, None) => verdict(verdicts, number, (SkipReason::NoAddress, None))?,
+                }
+            }
+            number += 1;
+        }
+        Ok(())
+    }
+
+    fn put_aside(&self, aside: &mut Sorter<KEY>, head: Head<'_>, order: Order) -> io::Result<()> {
+        let source = &self.rules.campaign.audience.sources[head.source as usize];
+        let recipient = self.rules.identity.recipient(source, head.key);
+        let hash = candidate::aside(recipient, order.position());
+        let mut body = Vec::new();
+        let skip = Some((SkipReason::DuplicateKey, None));
+        Candidate::bare(Head { skip, ..head }).encode(&mut body);
+        aside.push(candidate::key(hash, order), &body)
+    }
+
+    /// Suppressed and duplicate addresses.
+    fn by_address(
+        &self,
+        addresses: &Sorted<KEY>,
+        verdicts: &mut Sorter<8>,
+    ) -> Result<(), PlanError> {
+        let once = self.rules.campaign.audience.dedupe == Dedupe::Address;
+        let mut suppressed = self.suppressed();
+        let mut last = None;
+        let mut addresses = addresses.records()?;
+        let mut looked_at = 0;
+        while let Some((key, number)) = addresses.pull()? {
+            self.pause(looked_at)?;
+            looked_at += 1;
+            let (hash, _) = candidate::parts(&key);
+            let stop = match suppressed.stop(hash)? {
+                Some(stop) => Some(stop),
+                None if once && last == Some(hash) => Some((SkipReason::DuplicateAddress, None)),
+                None => None,
+            };
+            last = Some(hash);
+            if let Some(stop) = stop {
+                verdict(verdicts, self::number(number)?, stop)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks up now and then whether anybody still waits.
+    pub(super) fn pause(&self, number: u64) -> io::Result<()> {
+        if number.is_multiple_of(1024) {
+            self.cancelled.check()?;
+        }
+        Ok(())
+    }
+}
+
+fn verdict(verdicts: &mut Sorter<8>, number: u64, (reason, detail): Stop) -> io::Result<()> {
+    verdicts.push(
+        number.to_be_bytes(),
+        &encode(&Verdict::Stop(reason, detail)),
+    )
+}
+
+fn encode(verdict: &Verdict) -> Vec<u8> {
+    postcard::to_allocvec(verdict).expect("a verdict has no type postcard refuses")
+}
+
+impl Verdict {
+    /// Reads it again.
+    pub(super) fn decode(bytes: &[u8]) -> io::Result<Self> {
+        postcard::from_bytes(bytes).map_err(|_| damaged())
+    }
+}
+
+fn number(bytes: &[u8]) -> io::Result<u64> {
+    Ok(u64::from_be_bytes(bytes.try_into().map_err(|_| damaged())?))
+}
+
+fn damaged() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "one of them is damaged")
+}

@@ -1,0 +1,269 @@
+//! The last pass: in the order of recipients, every record becomes a row of the ledger (where the plan is frozen), and the
+//! plan is summed up.
+
+use std::{collections::BTreeMap, io, sync::Arc, sync::atomic::Ordering};
+
+use tokio::runtime::Handle;
+
+use crate::{
+    model::{AddressHash, Audience, Channel, HoldReason, RecipientHash, RunId, SkipReason, Totals},
+    store::{Frozen, Lease, Store, StoreError},
+};
+
+use super::{
+    Plan, PlanError,
+    candidate::{self, Candidate, Order},
+    digest::PlanDigest,
+    gather::Limits,
+    resolve::{Resolved, Resolver, Verdict},
+    sample::Sampler,
+    spill::Sorter,
+    suppressed::Stop,
+};
+
+/// What a plan counts.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) totals: Totals,
+    pub(super) reachable: BTreeMap<Channel, u64>,
+    pub(super) problems: Vec<String>,
+    by_channel: BTreeMap<Channel, u64>,
+    skipped: BTreeMap<SkipReason, u64>,
+}
+
+/// Sums a plan up and freezes it.
+pub(super) struct Settler<'a> {
+    resolver: &'a Resolver,
+    tally: Tally,
+    digest: PlanDigest,
+    sampler: Sampler,
+    freezer: Option<Freezer>,
+    sequence: u64,
+}
+
+impl<'a> Settler<'a> {
+    pub(super) fn new(resolver: &'a Resolver, tally: Tally) -> Self {
+        Self {
+            resolver,
+            tally,
+            digest: PlanDigest::new(),
+            sampler: Sampler::new(resolver.sample),
+            freezer: None,
+            sequence: 0,
+        }
+    }
+
+    /// Reads all records and gives the plan.
+    pub(super) fn settle(mut self, resolved: &Resolved) -> Result<Plan, PlanError> {
+        let progress = &self.resolver.progress;
+        progress.records.store(resolved.count, Ordering::Relaxed);
+        self.freezer = Freezer::open(self.resolver)?;
+        let mut records = resolved.records.records()?;
+        let mut aside = resolved.aside.records()?;
+        let mut verdicts = resolved.verdicts.records()?;
+        let mut number: u64 = 0;
+        loop {
+            self.resolver.pause(self.sequence)?;
+            let (next, put_aside) = (records.peek()?, aside.peek()?);
+            // Rows that stand aside have their own place in the order of hashes.
+            if put_aside.is_some_and(|put_aside| next.is_none_or(|next| put_aside < next)) {
+                if let Some((key, body)) = aside.pull()? {
+                    self.row(&key, &Candidate::decode(body)?, None)?;
+                }
+                continue;
+            }
+            let Some((key, body)) = records.pull()? else {
+                break;
+            };
+            let mut stop = None;
+            let mut stands_aside = false;
+            if verdicts.peek()? == Some(number.to_be_bytes())
+                && let Some((_, verdict)) = verdicts.pull()?
+            {
+                match Verdict::decode(verdict)? {
+                    Verdict::Stop(reason, detail) => stop = Some((reason, detail)),
+                    Verdict::Aside => stands_aside = true,
+                }
+            }
+            number += 1;
+            if !stands_aside {
+                self.row(&key, &Candidate::decode(body)?, stop)?;
+            }
+        }
+        self.finish()
+    }
+
+    /// One row of the ledger.
+    fn row(
+        &mut self,
+        key: &[u8; candidate::KEY],
+        candidate: &Candidate<'_>,
+        stop: Option<Stop>,
+    ) -> Result<(), PlanError> {
+        let (recipient, order) = candidate::parts(key);
+        let head = &candidate.head;
+        let stop = stop.or_else(|| {
+            head.skip
+                .map(|(reason, detail)| (reason, detail.map(ToOwned::to_owned)))
+        });
+        match &stop {
+            Some((reason, _)) => *self.tally.skipped.entry(*reason).or_default() += 1,
+            None => self.count_in(order, candidate)?,
+        }
+        let sequence = u32::try_from(self.sequence).map_err(|_| {
+            StoreError::Failed("a run can have 4,294,967,296 deliveries, no more".to_owned())
+        })?;
+        self.sequence += 1;
+        if let Some(freezer) = &mut self.freezer {
+            freezer.push(Frozen {
+                sequence,
+                recipient: RecipientHash(recipient),
+                address_hash: head.address_hash,
+                channel: head.channel,
+                key: head.key.to_owned(),
+                address: head.address.to_owned(),
+                payload: match stop {
+                    None => candidate.payload.to_vec(),
+                    Some(_) => Vec::new(),
+                },
+                skip: stop,
+            })?;
+        }
+        let settled = &self.resolver.progress.settled;
+        settled.store(self.sequence, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A delivery that is to be sent.
+    fn count_in(&mut self, order: Order, candidate: &Candidate<'_>) -> io::Result<()> {
+        let rules = &self.resolver.rules;
+        let head = &candidate.head;
+        let source = &rules.campaign.audience.sources[head.source as usize];
+        self.tally.totals.to_send += 1;
+        *self.tally.by_channel.entry(head.channel).or_default() += 1;
+        self.digest.add(&head.digest);
+        self.sampler.offer(rules, source, order, candidate)
+    }
+
+    fn finish(self) -> Result<Plan, PlanError> {
+        if let Some(freezer) = self.freezer {
+            freezer.finish(|| self.resolver.cancelled.check())?;
+        }
+        let tally = self.tally;
+        let campaign = &self.resolver.rules.campaign;
+        Ok(Plan {
+            campaign: campaign.id.clone(),
+            occurrence: self.resolver.occurrence.clone(),
+            digest: self.digest.finish(),
+            hold: hold(&campaign.audience, tally.totals.to_send, &tally.skipped),
+            totals: tally.totals,
+            by_channel: tally.by_channel,
+            reachable: tally.reachable,
+            skipped: tally.skipped,
+            sample: self.sampler.finish(),
+            problems: tally.problems,
+        })
+    }
+}
+
+/// Why a run with this plan would be held. Failing scripts come first: too few are left because of them.
+fn hold(
+    audience: &Audience,
+    to_send: u64,
+    skipped: &BTreeMap<SkipReason, u64>,
+) -> Option<HoldReason> {
+    let failed = skipped.get(&SkipReason::ScriptError).copied();
+    if failed.unwrap_or(0) > audience.max_script_errors {
+        Some(HoldReason::ScriptErrors)
+    } else if audience.max_recipients.is_some_and(|max| to_send > max) {
+        Some(HoldReason::TooMany)
+    } else if to_send < audience.min_recipients {
+        Some(HoldReason::TooFew)
+    } else {
+        None
+    }
+}
+
+/// Writes the rows of a run into the ledger, a few thousand at a time.
+struct Freezer {
+    store: Arc<dyn Store>,
+    lease: Lease,
+    run: RunId,
+    runtime: Handle,
+    limits: Limits,
+    rows: Vec<Frozen>,
+    bytes: usize,
+    /// Addresses of the deliveries that are to be sent, with their sequence numbers.
+    addresses: Sorter<20>,
+}
+
+impl Freezer {
+    fn open(resolver: &Resolver) -> Result<Option<Self>, StoreError> {
+        let Some((lease, run)) = resolver.freeze else {
+            return Ok(None);
+        };
+        let Some(store) = resolver.store.clone() else {
+            let words = "a plan can only be frozen where there is a store";
+            return Err(StoreError::Failed(words.to_owned()));
+        };
+        Ok(Some(Self {
+            store,
+            lease,
+            run,
+            runtime: resolver.runtime.clone(),
+            limits: resolver.limits,
+            rows: Vec::new(),
+            bytes: 0,
+            addresses: Sorter::new(resolver.limits.marks),
+        }))
+    }
+
+    fn push(&mut self, row: Frozen) -> Result<(), PlanError> {
+        if let (None, Some(address)) = (&row.skip, row.address_hash) {
+            let mut key = [0; 20];
+            key[..16].copy_from_slice(&address.0);
+            key[16..].copy_from_slice(&row.sequence.to_be_bytes());
+            self.addresses.push(key, &[])?;
+        }
+        self.bytes += size_of::<Frozen>() + row.key.len() + row.address.len() + row.payload.len();
+        self.rows.push(row);
+        if self.rows.len() >= self.limits.rows || self.bytes >= self.limits.bytes {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.bytes = 0;
+        let rows = std::mem::take(&mut self.rows);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.runtime
+            .block_on(self.store.freeze(self.lease, self.run, rows))
+    }
+
+    /// What is left of the rows, then all addresses in their order.
+    fn finish(mut self, check: impl Fn() -> io::Result<()>) -> Result<(), PlanError> {
+        self.flush()?;
+        let addresses = self.addresses.finish()?;
+        let mut addresses = addresses.records()?;
+        loop {
+            check()?;
+            let mut rows = Vec::with_capacity(self.limits.rows);
+            while rows.len() < self.limits.rows
+                && let Some((key, _)) = addresses.pull()?
+            {
+                let (mut hash, mut sequence) = ([0; 16], [0; 4]);
+                hash.copy_from_slice(&key[..16]);
+                sequence.copy_from_slice(&key[16..]);
+                rows.push((AddressHash(hash), u32::from_be_bytes(sequence)));
+            }
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let frozen = self.store.freeze_addresses(self.lease, self.run, rows);
+            self.runtime.block_on(frozen)?;
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! A ledger in memory: the parts of the store that planning needs, which check what they are given.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
+
+use super::world::LIMITS;
+use crate::{model::*, store::*};
+
+/// A ledger in memory: the parts that planning needs.
+#[derive(Default)]
+pub(super) struct Ledger {
+    pub(super) frozen: Mutex<Vec<Frozen>>,
+    pub(super) addresses: Mutex<Vec<(AddressHash, u32)>>,
+    pub(super) suppressions: Mutex<Vec<Suppression>>,
+    pub(super) runs: Mutex<Vec<Run>>,
+    pub(super) had: Mutex<BTreeMap<RunId, BTreeSet<RecipientHash>>>,
+    /// How often pages were asked for.
+    pub(super) pages: Mutex<usize>,
+    pub(super) fails: bool,
+}
+
+#[async_trait]
+impl Store for Ledger {
+    async fn freeze(&self, lease: Lease, run: RunId, rows: Vec<Frozen>) -> Result<()> {
+        if self.fails {
+            return Err(StoreError::LeaseLost);
+        }
+        assert_eq!((lease.epoch, run), (1, RunId(9)));
+        assert!(!rows.is_empty() && rows.len() <= LIMITS.rows);
+        let mut frozen = self.frozen.lock();
+        for row in rows {
+            if let Some(last) = frozen.last() {
+                assert_eq!(row.sequence, last.sequence + 1);
+                assert!(
+                    (row.recipient, row.channel) > (last.recipient, last.channel),
+                    "one row a recipient and channel, sorted"
+                );
+            } else {
+                assert_eq!(row.sequence, 0);
+            }
+            frozen.push(row);
+        }
+        Ok(())
+    }
+
+    async fn freeze_addresses(
+        &self,
+        _: Lease,
+        _: RunId,
+        rows: Vec<(AddressHash, u32)>,
+    ) -> Result<()> {
+        assert!(!rows.is_empty() && rows.len() <= LIMITS.rows);
+        let mut addresses = self.addresses.lock();
+        for row in rows {
+            assert!(addresses.last().is_none_or(|last| *last < row), "sorted");
+            addresses.push(row);
+        }
+        Ok(())
+    }
+
+    async fn runs(&self, filter: RunFilter) -> Result<Vec<Run>> {
+        let of = |run: &&Run| {
+            filter
+                .campaign
+                .as_ref()
+                .is_none_or(|id| *id == run.campaign)
+        };
+        Ok(self.runs.lock().iter().filter(of).cloned().collect())
+    }
+
+    async fn had(
+        &self,
+        run: RunId,
+        after: Option<RecipientHash>,
+        limit: usize,
+    ) -> Result<Vec<RecipientHash>> {
+        *self.pages.lock() += 1;
+        let had = self.had.lock();
+        let behind = |hash: &&RecipientHash| after.is_none_or(|after| **hash > after);
+        let page = had[&run].iter().filter(behind).take(limit).copied();
+        Ok(page.collect())
+    }
+
+    async fn suppressions(
+        &self,
+        after: Option<[u8; 16]>,
+        limit: usize,
+    ) -> Result<Vec<Suppression>> {
+        *self.pages.lock() += 1;
+        let list = self.suppressions.lock();
+        let behind = |entry: &&Suppression| after.is_none_or(|after| entry.subject.bytes() > after);
+        Ok(list.iter().filter(behind).take(limit).cloned().collect())
+    }
+
+    async fn suppressions_of(&self, subject: Subject) -> Result<Vec<Suppression>> {
+        let list = self.suppressions.lock();
+        let of = |entry: &&Suppression| entry.subject == subject;
+        Ok(list.iter().filter(of).cloned().collect())
+    }
+
+    async fn last_had(
+        &self,
+        recipient: RecipientHash,
+        campaigns: &[CampaignId],
+    ) -> Result<Option<DateTime<Utc>>> {
+        let had = self.had.lock();
+        let runs = self.runs.lock();
+        let of =
+            |run: &&Run| campaigns.contains(&run.campaign) && had[&run.id].contains(&recipient);
+        Ok(runs.iter().filter(of).filter_map(|run| run.ended_at).max())
+    }
+
+    async fn had_count(
+        &self,
+        recipient: RecipientHash,
+        campaign: &CampaignId,
+        since: DateTime<Utc>,
+    ) -> Result<u64> {
+        let had = self.had.lock();
+        let runs = self.runs.lock();
+        let of = |run: &&Run| {
+            run.campaign == *campaign
+                && run.ended_at >= Some(since)
+                && had[&run.id].contains(&recipient)
+        };
+        Ok(runs.iter().filter(of).count() as u64)
+    }
+
+    async fn take_over(&self, _: DateTime<Utc>) -> Result<TakenOver> {
+        unimplemented!()
+    }
+    async fn heartbeat(&self, _: Lease, _: DateTime<Utc>) -> Result<()> {
+        unimplemented!()
+    }
+    async fn setting(&self, _: &str) -> Result<Option<Vec<u8>>> {
+        unimplemented!()
+    }
+    async fn set_setting(&self, _: &str, _: &[u8]) -> Result<()> {
+        unimplemented!()
+    }
+    async fn campaigns(&self) -> Result<Vec<CampaignRecord>> {
+        unimplemented!()
+    }
+    async fn sight(&self, _: Vec<Sighting>, _: DateTime<Utc>) -> Result<Vec<CampaignRecord>> {
+        unimplemented!()
+    }
+    async fn change_campaign(&self, _: &CampaignId, _: CampaignChange) -> Result<()> {
+        unimplemented!()
+    }
+    async fn open_run(&self, _: Lease, _: NewRun, _: DateTime<Utc>) -> Result<Opened> {
+        unimplemented!()
+    }
+    async fn seal(&self, _: Lease, _: RunId, _: Seal, _: DateTime<Utc>) -> Result<()> {
+        unimplemented!()
+    }
+    async fn discard(&self, _: Lease, _: RunId) -> Result<()> {
+        unimplemented!()
+    }
+    async fn keep_bundle(&self, _: &str, _: &[u8]) -> Result<()> {
+        unimplemented!()
+    }
+    async fn bundle(&self, _: &str) -> Result<Option<Vec<u8>>> {
+        unimplemented!()
+    }
+    async fn move_run(
+        &self,
+        _: RunId,
+        _: &[RunState],
+        _: RunChange,
+        _: DateTime<Utc>,
+    ) -> Result<bool> {
+        unimplemented!()
+    }
+    async fn cancel_rows(&self, _: RunId, _: usize, _: DateTime<Utc>) -> Result<usize> {
+        unimplemented!()
+    }
+    async fn requeue(&self, _: Lease, _: RunId, _: &[Status], _: DateTime<Utc>) -> Result<u64> {
+        unimplemented!()
+    }
+    async fn run(&self, _: RunId) -> Result<Option<Run>> {
+        unimplemented!()
+    }
+    async fn counts(&self, _: RunId) -> Result<Counts> {
+        unimplemented!()
+    }
+    async fn counts_of(&self, _: &[RunId]) -> Result<BTreeMap<RunId, Counts>> {
+        unimplemented!()
+    }
+    async fn queues(&self) -> Result<Vec<Queue>> {
+        unimplemented!()
+    }
+    async fn claim(&self, _: QueueId, _: Option<DeliveryId>, _: usize) -> Result<Vec<Claimed>> {
+        unimplemented!()
+    }
+    async fn claim_due(&self, _: QueueId, _: DateTime<Utc>, _: usize) -> Result<Vec<Claimed>> {
+        unimplemented!()
+    }
+    async fn next_due(&self, _: QueueId) -> Result<Option<DateTime<Utc>>> {
+        unimplemented!()
+    }
+    async fn advance(&self, _: Lease, _: Advance, _: &Outcomes) -> Result<Vec<Begun>> {
+        unimplemented!()
+    }
+    async fn settle_doubt(
+        &self,
+        _: Lease,
+        _: RunId,
+        _: InDoubtPolicy,
+        _: DateTime<Utc>,
+    ) -> Result<u64> {
+        unimplemented!()
+    }
+    async fn deliveries(&self, _: DeliveryFilter) -> Result<Vec<Delivery>> {
+        unimplemented!()
+    }
+    async fn delivery(&self, _: DeliveryId) -> Result<Option<Delivery>> {
+        unimplemented!()
+    }
+    async fn suppress(&self, _: Vec<Suppression>) -> Result<u64> {
+        unimplemented!()
+    }
+    async fn unsuppress(
+        &self,
+        _: Subject,
+        _: Option<&TopicName>,
+        _: Option<SuppressionReason>,
+    ) -> Result<u64> {
+        unimplemented!()
+    }
+    async fn rates(&self) -> Result<BTreeMap<String, DateTime<Utc>>> {
+        unimplemented!()
+    }
+}
