@@ -3,6 +3,9 @@
 //! A delivery's life: frozen with its plan, claimed (read only), begun (its intent is durable: only now there is a
 //! [`Permit`]), sent, done (its outcome is durable). What a crash leaves begun and not done becomes `in_doubt`.
 
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;

@@ -1,0 +1,79 @@
+//! What is noted about campaigns.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, Row, params};
+
+use super::{
+    codes::{At, Text},
+    error::{Result, refused},
+};
+use crate::{
+    model::{CampaignId, SourceName, TopicName},
+    store::{CampaignChange, CampaignRecord, Sighting},
+};
+
+const COLUMNS: &str =
+    "id, name, source, topic, first_seen, last_seen, removed_at, cursor, stopped_at";
+
+pub(super) fn all(db: &Connection) -> Result<Vec<CampaignRecord>> {
+    let mut all = db.prepare_cached(&format!("SELECT {COLUMNS} FROM campaign ORDER BY id"))?;
+    let records = all.query_map([], record)?;
+    Ok(records.collect::<rusqlite::Result<_>>()?)
+}
+
+/// A file that does not check keeps the source and topic that were known: they tell a rename from a new campaign.
+pub(super) fn sight(
+    db: &Connection,
+    sightings: &[Sighting],
+    now: DateTime<Utc>,
+) -> Result<Vec<CampaignRecord>> {
+    let mut sight = db.prepare_cached(&format!(
+        "INSERT INTO campaign (id, name, source, topic, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+         ON CONFLICT DO UPDATE SET name = excluded.name, source = coalesce(excluded.source, source),
+             topic = coalesce(excluded.topic, topic), last_seen = excluded.last_seen, removed_at = NULL
+         RETURNING {COLUMNS}"
+    ))?;
+    let mut records = Vec::with_capacity(sightings.len());
+    for sighting in sightings {
+        let values = params![
+            sighting.id.as_str(),
+            sighting.name,
+            sighting.source.as_ref().map(SourceName::as_str),
+            sighting.topic.as_ref().map(TopicName::as_str),
+            At(now)
+        ];
+        records.push(sight.query_row(values, record)?);
+    }
+    Ok(records)
+}
+
+pub(super) fn change(db: &Connection, id: &CampaignId, change: CampaignChange) -> Result<()> {
+    let (column, at) = match change {
+        CampaignChange::Cursor(at) => ("cursor", Some(at)),
+        CampaignChange::RemovedAt(at) => ("removed_at", at),
+        CampaignChange::StoppedAt(at) => ("stopped_at", at),
+    };
+    let changed = db
+        .prepare_cached(&format!("UPDATE campaign SET {column} = ?2 WHERE id = ?1"))?
+        .execute(params![id.as_str(), at.map(At)])?;
+    if changed == 0 {
+        return Err(refused(format!("no campaign {id} was ever seen")));
+    }
+    Ok(())
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<CampaignRecord> {
+    let at =
+        |column| -> rusqlite::Result<_> { Ok(row.get::<_, Option<At>>(column)?.map(|at| at.0)) };
+    Ok(CampaignRecord {
+        id: row.get::<_, Text<_>>(0)?.0,
+        name: row.get(1)?,
+        source: row.get::<_, Option<Text<_>>>(2)?.map(|source| source.0),
+        topic: row.get::<_, Option<Text<_>>>(3)?.map(|topic| topic.0),
+        first_seen: row.get::<_, At>(4)?.0,
+        last_seen: row.get::<_, At>(5)?.0,
+        removed_at: at(6)?,
+        cursor: at(7)?,
+        stopped_at: at(8)?,
+    })
+}

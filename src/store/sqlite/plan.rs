@@ -1,0 +1,224 @@
+//! Plans on their way into the ledger: frozen a step at a time, sealed at the end, or removed.
+
+use std::{collections::HashMap, vec};
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{
+    codes::{At, Code, Id, range},
+    counters::{Moves, Stand},
+    error::{Result, refused},
+    meta, runs,
+};
+use crate::{
+    model::{AddressHash, Channel, DeliveryId, RunId, RunState, SkipReason, Status},
+    store::{Frozen, Lease, QueueId, Seal},
+};
+
+/// Only a run that is being planned takes rows.
+fn check_planning(db: &Connection, lease: Lease, run: RunId) -> Result<()> {
+    meta::check(db, lease)?;
+    match runs::known_state(db, run)? {
+        RunState::Planning => Ok(()),
+        state => Err(refused(format!(
+            "run {run} is not being planned, it is {state}"
+        ))),
+    }
+}
+
+/// Freezes up to `limit` of the rows that are left.
+pub(super) fn freeze(
+    db: &Connection,
+    lease: Lease,
+    run: RunId,
+    rows: &mut vec::IntoIter<Frozen>,
+    limit: usize,
+) -> Result<()> {
+    check_planning(db, lease, run)?;
+    let opened_at: i64 = db
+        .prepare_cached("SELECT opened_at FROM run WHERE id = ?1")?
+        .query_row([Id(run)], |row| row.get(0))?;
+    let queues = queues(db, run)?;
+    let mut delivery = db.prepare_cached(
+        "INSERT INTO delivery
+             (id, run, recipient_hash, address_hash, channel, twin, queue, status, reason, detail, attempts, at, key, address)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11, ?12, ?13)",
+    )?;
+    let mut payload = db.prepare_cached("INSERT INTO payload (id, bytes) VALUES (?1, ?2)")?;
+    let mut moves = Moves::default();
+    for row in rows.by_ref().take(limit) {
+        let id = DeliveryId::new(run, row.sequence);
+        let (queue, stand, detail) = match &row.skip {
+            Some((reason, detail)) => (None, Stand::from(*reason), detail.as_deref()),
+            None => (
+                Some(queue_of(&queues, &row, run)?),
+                Status::Queued.into(),
+                None,
+            ),
+        };
+        delivery.execute(params![
+            Id(id),
+            Id(run),
+            Id(row.recipient),
+            row.address_hash.map(Id),
+            Code(row.channel),
+            twin(&row),
+            queue.map(|queue| queue.0),
+            Code(stand.status),
+            stand.reason.map(Code),
+            detail.map(bounded),
+            opened_at,
+            row.key,
+            row.address
+        ])?;
+        if queue.is_some() {
+            payload.execute(params![Id(id), row.payload])?;
+        }
+        moves.add(run, row.channel, stand);
+    }
+    moves.apply(db)
+}
+
+fn queues(db: &Connection, run: RunId) -> Result<HashMap<Channel, QueueId>> {
+    let mut queues = db.prepare_cached("SELECT channel, id FROM queue WHERE run = ?1")?;
+    let queues = queues.query_map([Id(run)], |row| {
+        Ok((row.get::<_, Code<_>>(0)?.0, QueueId(row.get(1)?)))
+    })?;
+    Ok(queues.collect::<rusqlite::Result<_>>()?)
+}
+
+/// What is queued must have a way to go and a place to go to.
+fn queue_of(queues: &HashMap<Channel, QueueId>, row: &Frozen, run: RunId) -> Result<QueueId> {
+    if row.address_hash.is_none() {
+        return Err(refused(format!(
+            "delivery {run}-{} has no address",
+            row.sequence
+        )));
+    }
+    queues.get(&row.channel).copied().ok_or_else(|| {
+        refused(format!(
+            "run {run} was opened without a transport for {}",
+            row.channel
+        ))
+    })
+}
+
+/// A second row with the same key and an unreadable row share their recipient with another row; they are never sent.
+fn twin(row: &Frozen) -> i64 {
+    match row.skip {
+        Some((SkipReason::DuplicateKey | SkipReason::InvalidRow, _)) => i64::from(row.sequence) + 1,
+        _ => 0,
+    }
+}
+
+/// Words from outside (a server's, a script's), cut to a length that reports can bear.
+pub(super) fn bounded(words: &str) -> &str {
+    const LONGEST: usize = 1_000;
+    &words[..words.floor_char_boundary(LONGEST)]
+}
+
+/// Adds up to `limit` of the addresses that are left.
+pub(super) fn freeze_addresses(
+    db: &Connection,
+    lease: Lease,
+    run: RunId,
+    rows: &mut vec::IntoIter<(AddressHash, u32)>,
+    limit: usize,
+) -> Result<()> {
+    check_planning(db, lease, run)?;
+    let mut address = db.prepare_cached(
+        "INSERT INTO address (hash, delivery) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+    )?;
+    for (hash, sequence) in rows.by_ref().take(limit) {
+        address.execute(params![Id(hash), Id(DeliveryId::new(run, sequence))])?;
+    }
+    Ok(())
+}
+
+/// Ends planning. Where the rows are to be dropped they have been removed before, by [`remove_rows`].
+pub(super) fn seal(
+    db: &Connection,
+    lease: Lease,
+    run: RunId,
+    seal: &Seal,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    check_planning(db, lease, run)?;
+    db.prepare_cached(
+        "UPDATE run SET content_digest = ?2, plan_digest = ?3, total = ?4, matched = ?5, to_send = ?6, state = ?7,
+             reason = ?8, sealed_at = ?9, epoch = epoch + 1 WHERE id = ?1",
+    )?
+    .execute(params![
+        Id(run),
+        seal.content_digest,
+        seal.plan_digest,
+        seal.totals.total as i64,
+        seal.totals.matched as i64,
+        seal.totals.to_send as i64,
+        seal.state.as_str(),
+        seal.reason,
+        At(now)
+    ])?;
+    runs::note_times(db, run, seal.state, now)
+}
+
+/// The first step of discarding: from here on the run is a half plan, which a crash leaves to the next start to remove. Refused
+/// once a message of it has begun: its occurrence must never be planned again.
+pub(super) fn unseal(db: &Connection, lease: Lease, run: RunId) -> Result<()> {
+    meta::check(db, lease)?;
+    let begun: Option<bool> = db
+        .prepare_cached("SELECT begun FROM run WHERE id = ?1")?
+        .query_row([Id(run)], |row| row.get(0))
+        .optional()?;
+    match begun {
+        None => Err(runs::missing(run)),
+        Some(true) => Err(refused(format!(
+            "messages of run {run} have begun, so its plan can't be discarded"
+        ))),
+        Some(false) => {
+            db.prepare_cached("UPDATE run SET state = ?2, epoch = epoch + 1 WHERE id = ?1")?
+                .execute(params![Id(run), RunState::Planning.as_str()])?;
+            Ok(())
+        }
+    }
+}
+
+/// Removes up to `limit` rows of a half plan with all that belongs to them; `true`: none is left, and its counters are gone too.
+pub(super) fn remove_rows(db: &Connection, lease: Lease, run: RunId, limit: usize) -> Result<bool> {
+    check_planning(db, lease, run)?;
+    let (first, end) = range(run);
+    let mut rows = db.prepare_cached(
+        "SELECT id, address_hash FROM delivery WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3",
+    )?;
+    let rows: Vec<(i64, Option<Id<AddressHash>>)> = rows
+        .query_map(params![first, end, limit as i64], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let Some(&(last, _)) = rows.last() else {
+        db.prepare_cached("DELETE FROM counter WHERE run = ?1")?
+            .execute([Id(run)])?;
+        return Ok(true);
+    };
+    let mut address = db.prepare_cached("DELETE FROM address WHERE hash = ?1 AND delivery = ?2")?;
+    for (id, hash) in &rows {
+        if let Some(hash) = hash {
+            address.execute(params![hash, id])?;
+        }
+    }
+    for table in ["payload", "due", "delivery"] {
+        db.prepare_cached(&format!("DELETE FROM {table} WHERE id >= ?1 AND id <= ?2"))?
+            .execute([first, last])?;
+    }
+    Ok(false)
+}
+
+/// Removes a run whose rows are gone.
+pub(super) fn remove_run(db: &Connection, run: RunId) -> Result<()> {
+    db.prepare_cached("DELETE FROM queue WHERE run = ?1")?
+        .execute([Id(run)])?;
+    db.prepare_cached("DELETE FROM run WHERE id = ?1")?
+        .execute([Id(run)])?;
+    Ok(())
+}

@@ -1,0 +1,286 @@
+//! The tables, and how a file with them is opened: made where it is missing, brought up to this version where it is older,
+//! refused where it is newer or not ours.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::error::{Result, refused};
+use crate::store::LOCK_PATIENCE;
+
+/// `CAMP` in the file's header (`PRAGMA application_id`): the file is one of ours.
+const APPLICATION: i32 = 0x4341_4d50;
+
+/// What brings a file from version n to n + 1, in order; `PRAGMA user_version` says how many of them a file has had. One that was
+/// released is never edited.
+const MIGRATIONS: &[&str] = &[V1];
+
+/// The first tables.
+///
+/// A delivery's number is its run in the upper 32 bits and its place in the run in the lower, so that the primary key serves a
+/// run's queues in order. `twin` keeps apart rows that share a recipient without being a delivery of their own (a second row
+/// with the same key, an unreadable row); it is 0 for all that can be sent, so that the unique index holds for them.
+const V1: &str = "
+CREATE TABLE meta (
+    one INTEGER PRIMARY KEY CHECK (one = 1), lease_epoch INTEGER NOT NULL, heartbeat INTEGER
+) STRICT;
+INSERT INTO meta VALUES (1, 0, NULL);
+CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE rate (bucket TEXT PRIMARY KEY, tat INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE bundle (hash TEXT PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+CREATE TABLE campaign (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, source TEXT, topic TEXT, first_seen INTEGER NOT NULL,
+    last_seen INTEGER NOT NULL, removed_at INTEGER, cursor INTEGER, stopped_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE TABLE run (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, campaign TEXT NOT NULL, occurrence TEXT NOT NULL, due INTEGER NOT NULL,
+    state TEXT NOT NULL, reason TEXT, epoch INTEGER NOT NULL DEFAULT 0, topic TEXT NOT NULL, purpose TEXT NOT NULL,
+    bundle TEXT, layout TEXT NOT NULL, content_digest TEXT, plan_digest TEXT, opened_at INTEGER NOT NULL,
+    sealed_at INTEGER, started_at INTEGER, ended_at INTEGER, released INTEGER NOT NULL DEFAULT 0,
+    begun INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0, matched INTEGER NOT NULL DEFAULT 0,
+    to_send INTEGER NOT NULL DEFAULT 0, UNIQUE (campaign, occurrence)
+) STRICT;
+CREATE INDEX run_by_campaign ON run (campaign);
+CREATE INDEX run_by_state ON run (state);
+CREATE TABLE queue (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, channel INTEGER NOT NULL, transport TEXT NOT NULL,
+    cursor INTEGER, UNIQUE (run, channel)
+) STRICT;
+CREATE TABLE delivery (
+    id INTEGER PRIMARY KEY, run INTEGER NOT NULL, recipient_hash BLOB NOT NULL, address_hash BLOB, channel INTEGER NOT NULL,
+    twin INTEGER NOT NULL, queue INTEGER, status INTEGER NOT NULL, reason INTEGER, detail TEXT,
+    attempts INTEGER NOT NULL, at INTEGER NOT NULL, first_try INTEGER, key TEXT NOT NULL, address TEXT NOT NULL,
+    message_id TEXT
+) STRICT;
+CREATE UNIQUE INDEX delivery_once ON delivery (run, recipient_hash, channel, twin);
+CREATE TABLE address (
+    hash BLOB NOT NULL, delivery INTEGER NOT NULL, PRIMARY KEY (hash, delivery)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE payload (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+CREATE TABLE intent (id INTEGER PRIMARY KEY, attempt INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;
+CREATE TABLE due (id INTEGER PRIMARY KEY, queue INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;
+CREATE INDEX due_by_queue ON due (queue, at);
+CREATE TABLE counter (
+    run INTEGER NOT NULL, channel INTEGER NOT NULL, status INTEGER NOT NULL, reason INTEGER NOT NULL, n INTEGER NOT NULL,
+    PRIMARY KEY (run, channel, status, reason)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE suppression (
+    hash BLOB NOT NULL, topic TEXT NOT NULL, reason INTEGER NOT NULL, kind INTEGER NOT NULL, at INTEGER NOT NULL,
+    shown TEXT NOT NULL, origin TEXT NOT NULL, PRIMARY KEY (hash, topic, reason)
+) STRICT, WITHOUT ROWID;
+";
+
+/// A commit copies the log into the file once it has this many pages (of 4 KiB).
+const CHECKPOINT_PAGES: i64 = 4_000;
+/// What the log is cut back to after a burst, in bytes.
+const LOG_BYTES: i64 = 64 << 20;
+/// The writer's page cache in KiB (a negative number means that).
+const WRITER_CACHE: i64 = -8_192;
+
+/// Opens the file for its one writer. Gives the file's absolute path too.
+pub(super) fn open_writer(path: &Path) -> Result<(Connection, PathBuf)> {
+    let path = absolute(path)?;
+    create(&path)?;
+    let open = || -> Result<Connection> {
+        let mut db = Connection::open_with_flags(
+            &path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        db.busy_timeout(LOCK_PATIENCE)?;
+        version(&db)?;
+        let mode: String =
+            db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+        if mode != "wal" {
+            return Err(refused(
+                "a write-ahead log can't be kept beside it; put it on a local disk",
+            ));
+        }
+        db.pragma_update(None, "synchronous", "FULL")?;
+        db.pragma_update(None, "temp_store", "MEMORY")?;
+        db.pragma_update(None, "cache_size", WRITER_CACHE)?;
+        db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        db.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
+        db.set_prepared_statement_cache_capacity(128);
+        migrate(&mut db)?;
+        Ok(db)
+    };
+    let db = open().map_err(|error| in_file(&path, &error.words()))?;
+    Ok((db, path))
+}
+
+/// Opens the file for reading, beside whoever writes it.
+pub(super) fn open_reader(path: &Path) -> Result<Connection> {
+    let path = absolute(path)?;
+    if !path.exists() {
+        return Err(in_file(&path, "there is no store yet"));
+    }
+    let open = || -> Result<Connection> {
+        let db = Connection::open_with_flags(
+            &path,
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        db.busy_timeout(LOCK_PATIENCE)?;
+        db.pragma_update(None, "temp_store", "MEMORY")?;
+        db.set_prepared_statement_cache_capacity(64);
+        if version(&db)? < MIGRATIONS.len() {
+            return Err(refused(
+                "it is of an earlier version; `campanile serve` brings it up to date",
+            ));
+        }
+        Ok(db)
+    };
+    open().map_err(|error| in_file(&path, &error.words()))
+}
+
+/// Makes the file where it is missing, for its owner only: it holds people's addresses. Its log gets the same
+/// mode from the database.
+fn create(path: &Path) -> Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(in_file(
+            path,
+            "its folder does not exist; create it, or set [store] path",
+        )),
+        Err(error) => Err(in_file(path, &error.to_string())),
+    }
+}
+
+/// How many migrations the file has had; 0 for a new one.
+fn version(db: &Connection) -> Result<usize> {
+    let number = |name| db.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let application = number("application_id")?;
+    if application != APPLICATION {
+        let tables: i64 =
+            db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if application != 0 || tables != 0 {
+            return Err(refused("it is the database of another program"));
+        }
+        return Ok(0);
+    }
+    let version = usize::try_from(number("user_version")?).unwrap_or(usize::MAX);
+    if version > MIGRATIONS.len() {
+        return Err(refused(format!(
+            "it was written by a newer Campanile (its tables are version {version}, this one knows {}); update Campanile",
+            MIGRATIONS.len()
+        )));
+    }
+    Ok(version)
+}
+
+fn migrate(db: &mut Connection) -> Result<()> {
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let had = version(&transaction)?;
+    for migration in &MIGRATIONS[had..] {
+        transaction.execute_batch(migration)?;
+    }
+    if had < MIGRATIONS.len() {
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// Absolute, so that a later change of the working folder is harmless and the path is never taken for a URI.
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|error| in_file(path, &error.to_string()))
+}
+
+fn in_file(path: &Path, words: &str) -> super::error::Error {
+    refused(format!("{}: {words}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(result: Result<impl Sized>) -> String {
+        result.err().expect("it is refused").words()
+    }
+
+    #[test]
+    fn a_new_file_is_its_owners_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("campanile.db");
+        let (db, _) = open_writer(&path).unwrap();
+        db.execute("INSERT INTO setting VALUES ('a', x'00')", [])
+            .unwrap();
+        #[cfg(unix)]
+        for file in ["campanile.db", "campanile.db-wal"] {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = fs::metadata(dir.path().join(file))
+                .unwrap()
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, 0o600, "{file}");
+        }
+        let (sync, journal): (i64, String) = (
+            db.pragma_query_value(None, "synchronous", |row| row.get(0))
+                .unwrap(),
+            db.pragma_query_value(None, "journal_mode", |row| row.get(0))
+                .unwrap(),
+        );
+        assert_eq!((sync, journal.as_str()), (2, "wal"));
+    }
+
+    #[test]
+    fn what_is_not_ours_or_too_new_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let foreign = dir.path().join("foreign.db");
+        Connection::open(&foreign)
+            .unwrap()
+            .execute_batch("CREATE TABLE a (b)")
+            .unwrap();
+        assert!(words(open_writer(&foreign)).ends_with("it is the database of another program"));
+        assert!(words(open_reader(&foreign)).ends_with("it is the database of another program"));
+
+        let text = dir.path().join("text.db");
+        fs::write(&text, "a".repeat(5000)).unwrap();
+        assert!(words(open_writer(&text)).contains("the file is not a store"));
+
+        let newer = dir.path().join("newer.db");
+        let (db, _) = open_writer(&newer).unwrap();
+        db.pragma_update(None, "user_version", 99).unwrap();
+        drop(db);
+        let said = words(open_writer(&newer));
+        assert!(
+            said.contains("newer Campanile (its tables are version 99, this one knows 1)"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_missing_folder_or_file_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("no").join("campanile.db");
+        let said = words(open_writer(&path));
+        assert!(said.starts_with(&path.display().to_string()), "{said}");
+        assert!(said.contains("its folder does not exist"), "{said}");
+        assert!(words(open_reader(&path)).ends_with("there is no store yet"));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn opening_again_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("campanile.db");
+        open_writer(&path)
+            .unwrap()
+            .0
+            .execute("UPDATE meta SET lease_epoch = 7", [])
+            .unwrap();
+        let epoch: i64 = open_writer(&path)
+            .unwrap()
+            .0
+            .query_row("SELECT lease_epoch FROM meta", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(epoch, 7);
+    }
+}
