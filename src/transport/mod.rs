@@ -3,6 +3,9 @@
 //!
 //! A new kind is one new file (its settings, how they are read, the [`Transport`] itself) and one line in [`KINDS`].
 
+mod outbox;
+mod smtp;
+
 use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
@@ -93,4 +96,4 @@ pub struct TransportKind {
 }
 
 /// All kinds that this build has.
-pub const KINDS: &[TransportKind] = &[];
+pub const KINDS: &[TransportKind] = &[outbox::KIND, smtp::KIND];

@@ -1,0 +1,155 @@
+//! `kind = "smtp"`: mail to a server by SMTP (RFC 5321).
+//!
+//! | file | holds |
+//! |---|---|
+//! | settings | the keys, checked |
+//! | deadlines | how long each step may take |
+//! | connect | from nothing to a conversation: TCP, TLS, EHLO, login |
+//! | lane | a connection as the dispatcher sees it |
+//! | conversation | the exchange of messages and replies, pipelined |
+//! | envelope, extensions | a mail as commands, by what the server offers |
+//! | wire, reply | bytes with deadlines, and where a reply ends |
+//! | verdict, phrases | what a refusal means |
+//! | distrust | servers that offer PIPELINING and can't do it |
+
+mod connect;
+mod conversation;
+mod deadlines;
+mod distrust;
+mod envelope;
+mod extensions;
+mod lane;
+mod phrases;
+mod reply;
+mod settings;
+mod verdict;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::{path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use secrecy::SecretString;
+use tokio_rustls::TlsConnector;
+
+use self::{distrust::Distrust, settings::SmtpSettings};
+use super::{Caps, Lane, OpenError, Transport, TransportContext, TransportKind};
+use crate::model::Channel;
+
+/// As many messages as one call can use: enough that the round trip at a batch's ends does not count, few enough that a
+/// connection that dies takes little with it.
+const BATCH: usize = 8;
+
+/// The kind.
+pub(super) const KIND: TransportKind = TransportKind {
+    name: "smtp",
+    read: SmtpSettings::read,
+};
+
+/// An SMTP server that mail goes to.
+pub(super) struct SmtpTransport {
+    settings: SmtpSettings,
+    /// User name and password.
+    login: Option<(String, SecretString)>,
+    /// `None` where nothing is encrypted.
+    connector: Option<TlsConnector>,
+    distrust: Arc<Distrust>,
+    lanes: usize,
+}
+
+impl SmtpTransport {
+    fn new(settings: SmtpSettings, context: &TransportContext) -> Result<Self, String> {
+        let login = match &settings.login {
+            Some(login) => {
+                let password = login
+                    .password
+                    .read(&context.workspace)
+                    .map_err(|error| format!("password: {error}"))?;
+                Some((login.username.clone(), password))
+            }
+            None => None,
+        };
+        let connector = if settings.tls.is_encrypted() {
+            let ca_file = settings
+                .ca_file
+                .as_ref()
+                .map(|path| context.workspace.join(path));
+            Some(connector(ca_file.as_deref())?)
+        } else {
+            None
+        };
+        Ok(Self {
+            settings,
+            login,
+            connector,
+            distrust: Arc::default(),
+            lanes: context.connections,
+        })
+    }
+
+    fn batch(&self) -> usize {
+        BATCH.min(self.settings.messages_per_connection as usize)
+    }
+}
+
+#[async_trait]
+impl Transport for SmtpTransport {
+    fn caps(&self) -> Caps {
+        Caps {
+            channel: Channel::Email,
+            lanes: self.lanes,
+            batch: self.batch(),
+        }
+    }
+
+    fn describe(&self) -> String {
+        let SmtpSettings {
+            host, port, tls, ..
+        } = &self.settings;
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.clone()
+        };
+        format!("smtp {host}:{port} ({})", tls.name())
+    }
+
+    async fn open(&self) -> Result<Box<dyn Lane>, OpenError> {
+        self.connect().await
+    }
+}
+
+/// TLS that believes the authorities in `ca_file`, else the system's, else (a container without any) those of Mozilla that are
+/// built in.
+fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, String> {
+    let mut roots = RootCertStore::empty();
+    if let Some(path) = ca_file {
+        let wrong = |error: &dyn std::fmt::Display| format!("ca_file {}: {error}", path.display());
+        for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))? {
+            roots
+                .add(certificate.map_err(|error| wrong(&error))?)
+                .map_err(|error| wrong(&error))?;
+        }
+        if roots.is_empty() {
+            return Err(wrong(&"there is no certificate in it (PEM is expected)"));
+        }
+    } else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        }
+    }
+    let config =
+        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
