@@ -7,6 +7,7 @@
 mod campaign;
 mod look;
 mod pin;
+mod scripts;
 mod settings;
 mod snapshot;
 mod tree;

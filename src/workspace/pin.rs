@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Entry, Loaded, Tree, load, look::SETTINGS};
+use super::{Entry, Loaded, Tree, look::SETTINGS, settings::Kinds, snapshot};
 use crate::model::{
     CampaignId, Diagnostic, Diagnostics, Place, Schema, Sender, SourceFile, SourceName, Topic, Zone,
 };
@@ -65,7 +65,17 @@ pub fn load_pinned(
     workspace: &Path,
     schemas: &BTreeMap<SourceName, Arc<Schema>>,
 ) -> Result<Loaded, Diagnostics> {
-    let mut snapshot = load(bundle, workspace, schemas);
+    load_pinned_with(bundle, id, workspace, schemas, Kinds::BUILT)
+}
+
+pub(super) fn load_pinned_with(
+    bundle: &Tree,
+    id: &CampaignId,
+    workspace: &Path,
+    schemas: &BTreeMap<SourceName, Arc<Schema>>,
+    kinds: Kinds<'_>,
+) -> Result<Loaded, Diagnostics> {
+    let mut snapshot = snapshot::load_with(bundle, workspace, schemas, kinds);
     match snapshot.campaigns.remove(id) {
         Some(Entry::Ready(loaded)) => {
             Ok(Arc::into_inner(loaded).expect("the snapshot alone held it"))

@@ -1,25 +1,22 @@
 //! Loading: all files are read, checked and compiled, and what is wrong with any of them is found in one go.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use super::{
     Settings, Tree,
     campaign::{self, Draft},
     look::SETTINGS,
     pin,
+    scripts::Scripts,
     settings::{self, Kinds},
 };
 use crate::{
     message::EmailTemplate,
     model::{
-        Campaign, CampaignId, Diagnostic, Diagnostics, Place, Schema, Sender, Severity, SourceFile,
+        Campaign, CampaignId, Diagnostic, Diagnostics, Place, Schema, Sender, SourceFile,
         SourceName, Topic, Zone,
     },
-    script::{Library, Program},
+    script::Program,
 };
 
 /// Everything in the workspace's files, checked and immutable.
@@ -230,75 +227,6 @@ fn unusable(id: CampaignId, files: Vec<ReadFile>) -> Broken {
     }
 }
 
-/// The compiled scripts, and what is wrong with any.
-struct Scripts {
-    library: Library,
-    /// Path by module name.
-    paths: BTreeMap<String, String>,
-    findings: Diagnostics,
-}
-
-impl Scripts {
-    fn compile(tree: &Tree) -> Self {
-        let mut findings = Diagnostics::new();
-        let mut files = Vec::new();
-        let mut paths = BTreeMap::new();
-        for path in tree.paths_in("scripts/", ".rhai") {
-            let name = path.rsplit('/').next().unwrap_or(path);
-            let name = name.strip_suffix(".rhai").unwrap_or(name);
-            paths.insert(name.to_owned(), path.to_owned());
-            match tree.open(path) {
-                Some(Ok(file)) => files.push(file),
-                Some(Err(diagnostic)) => findings.push(diagnostic),
-                None => {}
-            }
-        }
-        let (library, of_library) = Library::compile(&files);
-        findings.extend(of_library);
-        Self {
-            library,
-            paths,
-            findings,
-        }
-    }
-
-    /// The paths of the scripts whose modules the campaign's expressions name.
-    fn used_by(&self, campaign: &Campaign) -> BTreeSet<&str> {
-        let variables = campaign.variables.iter().map(|one| &one.expression);
-        let expressions = campaign.audience.condition.iter().chain(variables);
-        let modules: BTreeSet<&str> = expressions
-            .flat_map(|expression| modules_named(expression.text()))
-            .collect();
-        modules
-            .into_iter()
-            .filter_map(|module| self.paths.get(module).map(String::as_str))
-            .collect()
-    }
-
-    /// What is wrong with these scripts.
-    fn errors_in(&self, paths: &BTreeSet<&str>) -> Diagnostics {
-        let mut errors = Diagnostics::new();
-        errors.extend(
-            self.findings
-                .iter()
-                .filter(|found| {
-                    found.severity == Severity::Error && paths.contains(found.place.file.path())
-                })
-                .cloned(),
-        );
-        errors
-    }
-}
-
-/// The names before `::` in an expression; one inside a text counts too, which does no harm.
-pub(super) fn modules_named(expression: &str) -> impl Iterator<Item = &str> {
-    expression.match_indices("::").map(|(at, _)| {
-        let before = expression[..at].trim_end();
-        let is_part = |c: char| c.is_alphanumeric() || c == '_';
-        &before[before.trim_end_matches(is_part).len()..]
-    })
-}
-
 /// The campaign, or its id and path where something is wrong; what was found in its own files; errors of its scripts.
 type Compiled = (
     Result<Loaded, (CampaignId, String)>,
@@ -373,3 +301,6 @@ fn compile(
     };
     (loaded, diagnostics, of_scripts)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::{path::PathBuf, sync::Arc};
 use super::{
     Settings, Tree,
     settings::{Kinds, load_with},
-    snapshot::{Found, modules_named, read_campaigns},
+    snapshot::{Found, read_campaigns},
 };
 use crate::{
     model::{Channel, Diagnostics, Section},
@@ -200,14 +200,4 @@ fn without_settings_a_campaign_is_checked_for_all_that_does_not_depend_on_them()
             "campaigns/a.toml:2:1: unknown key `enabeld` (did you mean `enabled`?)",
         ]
     );
-}
-
-#[test]
-fn modules_are_found_in_expressions() {
-    let named = |text: &'static str| modules_named(text).collect::<Vec<_>>();
-    assert_eq!(
-        named("r.a == 1 && renewal::due(r, 14) || !a1_b ::c(::d)"),
-        ["renewal", "a1_b", ""]
-    );
-    assert_eq!(named("r.a"), Vec::<&str>::new());
 }

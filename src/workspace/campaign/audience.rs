@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Surroundings, undeclared};
+use super::surroundings::{Surroundings, undeclared};
 use crate::model::{
     Audience, Cooldown, Dedupe, Diagnostic, Excerpt, Item, Keys, Percentage, Section, SourceName,
 };

@@ -1,6 +1,6 @@
 //! `[email]`: the mail.
 
-use super::{Surroundings, undeclared};
+use super::surroundings::{Surroundings, undeclared};
 use crate::model::{
     Body, BodyFormat, Channel, Diagnostic, EmailMessage, Excerpt, Item, Mailbox, Section,
     TransportName,

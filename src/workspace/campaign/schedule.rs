@@ -4,8 +4,8 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use toml::de::DeValue;
 
 use super::{
-    Surroundings,
     moment::{self, Moment},
+    surroundings::Surroundings,
 };
 use crate::model::{
     Cron, Diagnostic, Item, Missed, Period, Place, Schedule, Section, Timing, Zone,

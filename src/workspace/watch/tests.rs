@@ -1,10 +1,12 @@
 //! Changes as editors, version control and Kubernetes make them, on a real disk.
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
+use notify::{Event, EventKind};
 use tempfile::TempDir;
 
-use super::*;
+use super::{events::matters, *};
+use crate::workspace::{look::Identity, tests::tree};
 
 /// A workspace on the disk and what watches it.
 struct Watched {
@@ -208,7 +210,7 @@ struct Looks {
 impl Looks {
     fn new(known: &[(&str, &str)]) -> Self {
         Self {
-            judge: Judge::new(super::super::tests::tree(known)),
+            judge: Judge::new(tree(known)),
             now: Instant::now(),
         }
     }
@@ -218,7 +220,7 @@ impl Looks {
         self.now += Duration::from_millis(after);
         let reading = match files {
             Some(files) => Ok(Reading {
-                tree: super::super::tests::tree(files),
+                tree: tree(files),
                 folders: BTreeMap::from([("campaigns", Identity::default())]),
             }),
             None => Err(io::Error::other("no disk")),
