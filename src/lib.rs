@@ -11,4 +11,6 @@ pub mod script;
 pub mod source;
 pub mod store;
 pub mod transport;
+#[cfg(feature = "web")]
+pub mod web;
 pub mod workspace;
