@@ -1,6 +1,8 @@
 //! Campanile sends bulk email from campaigns that live as files in a repository.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod control;
 pub mod engine;
 pub mod message;

@@ -22,17 +22,6 @@ const CAMPAIGNS: usize = 500;
 /// What the rest, and what is not on a fixed list, is counted as.
 const OTHER: &str = "other";
 
-const CAMPAIGN_STATES: [(CampaignState, &str); 8] = [
-    (CampaignState::Ready, "ready"),
-    (CampaignState::Scheduled, "scheduled"),
-    (CampaignState::Running, "running"),
-    (CampaignState::Finished, "finished"),
-    (CampaignState::Disabled, "disabled"),
-    (CampaignState::Broken, "broken"),
-    (CampaignState::Removed, "removed"),
-    (CampaignState::Stopped, "stopped"),
-];
-
 /// The metrics of a report.
 pub(super) fn metrics(report: &StatusReport) -> String {
     let mut text = Exposition::default();
@@ -49,13 +38,13 @@ pub(super) fn metrics(report: &StatusReport) -> String {
     );
 
     text.family("campanile_campaigns", "gauge", "Campaigns by state.");
-    for (state, name) in CAMPAIGN_STATES {
+    for state in CampaignState::ALL {
         let n = report
             .campaigns
             .iter()
             .filter(|campaign| campaign.state == state)
             .count();
-        text.sample("campanile_campaigns", &[("state", name)], n);
+        text.sample("campanile_campaigns", &[("state", state.as_str())], n);
     }
 
     text.family(

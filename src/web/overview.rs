@@ -20,7 +20,7 @@ pub(super) fn overview(report: &StatusReport) -> Markup {
                 tbody { @for campaign in &report.campaigns { tr {
                     td { (campaign.id) }
                     td { (campaign.name) }
-                    td { (named(&campaign.state)) }
+                    td { (campaign.state.as_str()) }
                     td { @if let Some(next) = campaign.next { (next.format("%Y-%m-%d %H:%M %:z")) } }
                     td { (campaign.topic.as_deref().unwrap_or_default()) }
                     td { (campaign.error.as_deref().unwrap_or_default()) }
@@ -60,12 +60,4 @@ pub(super) fn overview(report: &StatusReport) -> Markup {
         }
     };
     page("Campanile", Width::Tables, &content)
-}
-
-/// A state by the name it has in JSON.
-fn named(state: &crate::control::CampaignState) -> String {
-    match serde_json::to_value(state) {
-        Ok(serde_json::Value::String(name)) => name,
-        _ => String::new(),
-    }
 }

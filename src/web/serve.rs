@@ -40,7 +40,7 @@ struct Limits {
 const LIMITS: Limits = Limits {
     headers: Duration::from_secs(10),
     request: Duration::from_secs(20),
-    connection: Duration::from_secs(120),
+    connection: Duration::from_mins(2),
     connections: 512,
     farewell: Duration::from_secs(3),
 };

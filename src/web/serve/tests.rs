@@ -11,7 +11,7 @@ use tokio::{
 
 use super::*;
 
-const AGES: Duration = Duration::from_secs(3600);
+const AGES: Duration = Duration::from_hours(1);
 const MOMENT: Duration = Duration::from_millis(20);
 
 const PATIENT: Limits = Limits {
