@@ -2,6 +2,7 @@
 
 mod command;
 mod reply;
+mod serve;
 mod session;
 
 pub use command::{Command, SuppressionTarget};
@@ -9,4 +10,5 @@ pub use reply::{
     CampaignState, CampaignStatus, Preview, Refused, RefusedKind, Reply, RunStatus, SendOffer,
     StatusReport, TransportStatus,
 };
+pub use serve::{ServeOptions, serve};
 pub use session::Session;

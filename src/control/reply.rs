@@ -73,6 +73,34 @@ pub enum CampaignState {
     Stopped,
 }
 
+impl CampaignState {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Ready,
+        Self::Scheduled,
+        Self::Running,
+        Self::Finished,
+        Self::Disabled,
+        Self::Broken,
+        Self::Removed,
+        Self::Stopped,
+    ];
+
+    /// The stable name, as JSON and metrics have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Scheduled => "scheduled",
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Disabled => "disabled",
+            Self::Broken => "broken",
+            Self::Removed => "removed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 /// A campaign at a glance.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CampaignStatus {

@@ -1,0 +1,200 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, Subcommand};
+
+use super::{
+    cancel, deliveries, pause, plan, preview, print::ColorChoice, report, resume, retry, send,
+    serve, start, status, stop, suppress,
+};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "campanile",
+    version,
+    about = "Bulk email from campaigns that live as files",
+    after_help = "Example: see what is wrong, who would get what, then run it\n  \
+        campanile check && campanile plan && campanile serve\n\n\
+        Exit codes: 0 done, 1 failed at run time, 2 usage, 3 the workspace does not check, 4 tests failed, \
+        5 held or refused, 6 done but some failed",
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+/// What every verb understands.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(super) struct Global {
+    /// The folder with campanile.toml
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = ".",
+        env = "CAMPANILE_WORKSPACE"
+    )]
+    pub(super) workspace: PathBuf,
+    /// Print JSON, for programs; addresses are masked
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Show whole addresses in JSON too
+    #[arg(long, global = true)]
+    pub(super) unmasked: bool,
+    /// When to use colours (`NO_COLOR` is honoured)
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value = "auto"
+    )]
+    pub(super) color: ColorChoice,
+    /// Log more: -v info, -vv debug
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(super) verbose: u8,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Load everything and report every error at once
+    #[command(after_help = "Example:\n  campanile check --json | jq -r .message")]
+    Check,
+    /// Show who would get what, and who not and why; writes nothing
+    #[command(after_help = "Example:\n  campanile plan billing/renewal --sample 3")]
+    Plan(plan::Arguments),
+    /// Show the message of one recipient
+    #[command(
+        after_help = "Example:\n  campanile preview billing/renewal --recipient A100 --out preview/"
+    )]
+    Preview(preview::Arguments),
+    /// Run the daemon: watch the files, schedule, send, answer
+    #[command(after_help = "Example:\n  campanile serve --log-format json --log-level debug")]
+    Serve(serve::Arguments),
+    /// Send a campaign now, after showing what would happen and asking
+    #[command(after_help = "Example: to yourself first, then to everybody\n  \
+        campanile send news/launch --to me@example.org\n  \
+        campanile send news/launch --as launch-2")]
+    Send(send::Arguments),
+    /// Show campaigns, runs, transports and errors
+    #[command(after_help = "Example:\n  campanile status --watch")]
+    Status(status::Arguments),
+    /// Halt a run
+    #[command(after_help = "Example:\n  campanile pause 3")]
+    Pause(pause::Arguments),
+    /// Let a paused or held run go on
+    #[command(after_help = "Example:\n  campanile resume 3")]
+    Resume(resume::Arguments),
+    /// End a run: what was not sent never is
+    #[command(after_help = "Example:\n  campanile cancel 3")]
+    Cancel(cancel::Arguments),
+    /// Try the failed (and, where asked, the in-doubt) deliveries of a run again
+    #[command(after_help = "Example:\n  campanile retry 3 --status failed,in_doubt")]
+    Retry(retry::Arguments),
+    /// Stop campaigns, whatever their files say, until `start`
+    #[command(after_help = "Example: the big red button\n  campanile stop --all")]
+    Stop(stop::Arguments),
+    /// End a `stop`
+    #[command(after_help = "Example:\n  campanile start billing/renewal")]
+    Start(start::Arguments),
+    /// List every recipient of a run with status and reason
+    #[command(after_help = "Example:\n  campanile report 3 --format csv > report.csv")]
+    Report(report::Arguments),
+    /// List deliveries over all runs
+    #[command(
+        after_help = "Example: what failed since yesterday\n  campanile deliveries --status failed,in_doubt --since 24h"
+    )]
+    Deliveries(deliveries::Arguments),
+    /// Keep addresses from being written to
+    #[command(
+        subcommand,
+        after_help = "Example:\n  campanile suppress add ada@example.org --topic offers"
+    )]
+    Suppress(suppress::Verb),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_has_an_example() {
+        fn check(command: &clap::Command) {
+            for verb in command.get_subcommands() {
+                let help = verb
+                    .get_after_help()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                let name = verb.get_name();
+                assert!(help.starts_with("Example") && help.contains(name), "{name}");
+                assert!(verb.get_about().is_some(), "{name}");
+                check(verb);
+            }
+        }
+        check(&Arguments::command());
+    }
+
+    #[test]
+    fn global_options_stand_anywhere() {
+        for line in [
+            "campanile --workspace w --json status",
+            "campanile status --json --workspace w",
+        ] {
+            let arguments = parse(line).unwrap();
+            assert!(arguments.global.json);
+            assert_eq!(arguments.global.workspace, PathBuf::from("w"));
+        }
+        assert_eq!(parse("campanile check -vv").unwrap().global.verbose, 2);
+        assert!(parse("campanile check --color sometimes").is_err());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in [
+            "campanile",
+            "campanile fly",
+            "campanile pause",
+            "campanile pause three",
+            "campanile plan ../x",
+            "campanile send",
+            "campanile send a --as two/parts",
+            "campanile send a --to nobody",
+            "campanile send a --recipient A1",
+            "campanile send a --to a@b.de --yes",
+            "campanile stop",
+            "campanile stop a --all",
+            "campanile start",
+            "campanile retry 3 --status sent",
+            "campanile report 3 --format xml",
+            "campanile deliveries --status lost",
+            "campanile deliveries --since soon",
+            "campanile suppress add",
+            "campanile suppress add nobody",
+            "campanile suppress add a@b.de --reason whim",
+            "campanile suppress add --key A1",
+        ] {
+            let error = parse(line).unwrap_err();
+            assert!(error.use_stderr(), "{line}");
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! How things are printed.
+
+pub(super) mod csv;
+pub(super) mod deliveries;
+pub(super) mod mask;
+mod output;
+mod table;
+mod wording;
+
+#[cfg(test)]
+pub(super) use output::Captured;
+pub(super) use output::{ColorChoice, Output, Style};
+pub(super) use table::{Facts, Table};
+pub(super) use wording::{by_name, clean, moment, plural, thousands, zoned};

@@ -1,0 +1,80 @@
+//! `campanile start`: ends a `stop`.
+
+use std::path::Path;
+
+use super::{
+    desk::{Desk, answer},
+    exit::Exit,
+    failure::Failure,
+    print::Output,
+};
+use crate::{
+    control::{Command, Session},
+    model::CampaignId,
+};
+
+/// The arguments of `start`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The campaigns
+    #[arg(value_name = "ID", required_unless_present = "all")]
+    campaigns: Vec<CampaignId>,
+    /// All campaigns
+    #[arg(long, conflicts_with = "campaigns")]
+    all: bool,
+}
+
+/// Lets stopped campaigns go on.
+pub(super) async fn run(
+    arguments: Arguments,
+    workspace: &Path,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let session = Session::write(workspace).await?;
+    carry_out(arguments, &session, output).await
+}
+
+async fn carry_out(
+    arguments: Arguments,
+    desk: &impl Desk,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    // An empty list means all of them to the engine: only `--all` may say so.
+    debug_assert_eq!(arguments.all, arguments.campaigns.is_empty());
+    let command = Command::Start {
+        campaigns: arguments.campaigns,
+    };
+    let words = answer!(desk, command, Done)?;
+    if output.is_json() {
+        output.json(&serde_json::json!({ "done": words }))?;
+    } else {
+        output.line(words)?;
+    }
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cli::{print::Captured, samples::Sitting},
+        control::Reply,
+    };
+
+    #[tokio::test]
+    async fn campaigns_are_named_and_the_answer_is_told() {
+        let desk = Sitting::answering([Reply::Done("started a".to_owned())]);
+        let mut captured = Captured::plain();
+        let arguments = Arguments {
+            campaigns: vec!["a".parse().unwrap()],
+            all: false,
+        };
+        carry_out(arguments, &desk, &mut captured.output)
+            .await
+            .unwrap();
+        assert!(
+            matches!(&desk.asked.lock()[..], [Command::Start { campaigns }] if campaigns.len() == 1)
+        );
+        assert_eq!(captured.out(), "started a\n");
+    }
+}
