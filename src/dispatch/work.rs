@@ -80,7 +80,7 @@ impl RunWork {
         };
         template
             .render(&facts)
-            .map(|email| Outgoing::Email(email.outgoing))
+            .map(Outgoing::Email)
             .map_err(|error| error.to_string())
     }
 

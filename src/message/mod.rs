@@ -3,44 +3,39 @@
 pub mod links;
 pub mod payload;
 
+mod check;
+mod comparison;
+mod context;
+mod draft;
+mod email;
+mod filters;
+mod flow;
+mod footer;
+mod header;
+mod html;
+mod language;
+mod markdown;
+mod pieces;
+mod plain;
+mod quoted_printable;
+mod reads;
+mod skeleton;
+mod template;
+mod tokens;
+mod unsubscribe;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use crate::model::{
-    Campaign, Diagnostics, EmailAddress, OccurrenceName, OutgoingEmail, Place, Schema, Sender,
-    Topic, Value,
-};
+use crate::model::{EmailAddress, OccurrenceName, OutgoingEmail, Place, Value, Zone};
 use payload::Layout;
-use std::sync::Arc;
 
-/// The mail of a campaign, compiled: templates parsed, Markdown and CSS done, MIME skeleton laid.
-pub struct EmailTemplate {}
-
-impl EmailTemplate {
-    /// Compiles subject and body. `schemas` are the columns of the campaign's sources: `{{ r.field }}` that none of them has
-    /// is an error; an empty slice checks no fields. Unknown variables are errors always.
-    pub fn compile(
-        campaign: &Campaign,
-        sender: &Sender,
-        topic: &Topic,
-        schemas: &[Arc<Schema>],
-    ) -> (Option<Self>, Diagnostics) {
-        let _ = (campaign, sender, topic, schemas);
-        todo!()
-    }
-
-    /// What the templates read: nothing else needs to be frozen with a delivery.
-    pub fn needs(&self) -> &Needs {
-        todo!()
-    }
-
-    /// The message for one recipient. Fails where a template does: the recipient is then skipped as `render_error`.
-    pub fn render(&self, facts: &EmailFacts<'_>) -> Result<RenderedEmail, RenderError> {
-        let _ = facts;
-        todo!()
-    }
-}
+pub use email::EmailTemplate;
 
 /// What templates read of a recipient.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,7 +46,22 @@ pub struct Needs {
     pub variables: BTreeSet<String>,
 }
 
+impl Needs {
+    /// Adds what another template needs.
+    fn merge(&mut self, other: &Self) {
+        self.fields = match (self.fields.take(), &other.fields) {
+            (Some(mut fields), Some(others)) => {
+                fields.extend(others.iter().cloned());
+                Some(fields)
+            }
+            _ => None,
+        };
+        self.variables.extend(other.variables.iter().cloned());
+    }
+}
+
 /// What one message is made of.
+#[derive(Clone, Copy)]
 pub struct EmailFacts<'a> {
     /// Whom it goes to.
     pub to: &'a EmailAddress,
@@ -63,6 +73,8 @@ pub struct EmailFacts<'a> {
     pub occurrence: &'a OccurrenceName,
     /// The run's moment: `run.now` in templates.
     pub now: DateTime<Utc>,
+    /// The campaign's zone, in which templates see `run.now`.
+    pub zone: &'a Zone,
     /// The Date header.
     pub date: DateTime<Utc>,
     /// The Message-ID, without angle brackets.

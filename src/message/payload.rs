@@ -1,13 +1,15 @@
 //! What is frozen with a delivery: the values its message needs, by the names of the run's layout.
 
+use std::sync::Arc;
+
 use crate::model::{Recipient, Value};
 
 use super::Needs;
 
-/// The names of the values in each payload of a run: `r.name` for a field, `first_name` for a variable.
+/// The names of the values in each payload of a run: `r.name` for a field, `first_name` for a variable. Cloning is cheap.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
-pub struct Layout(Vec<String>);
+pub struct Layout(Arc<[String]>);
 
 impl Layout {
     /// Fields and variables that `needs` names, in a stable order. `columns` are all fields, `variables` all variables.

@@ -22,6 +22,21 @@ impl EmailAddress {
         self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
     }
 
+    /// The address as servers without SMTPUTF8 know it: its domain in ASCII (RFC 5890, `xn--…`), its local part as it is.
+    pub fn with_ascii_domain(&self) -> Result<Self, String> {
+        if self.domain().is_ascii() {
+            return Ok(self.clone());
+        }
+        let (local, domain) = self.0.rsplit_once('@').unwrap_or_default();
+        match idna::domain_to_ascii(domain) {
+            Ok(domain) => Ok(Self(format!("{local}@{domain}").into())),
+            Err(_) => Err(format!(
+                "the domain of {} has no form in ASCII",
+                self.masked()
+            )),
+        }
+    }
+
     /// The form two spellings of one mailbox share: all in lower case.
     pub fn normalized(&self) -> String {
         self.0.to_lowercase()
@@ -177,6 +192,15 @@ mod tests {
         assert_eq!(
             format!("{:?}", "ada@example.org".parse::<EmailAddress>().unwrap()),
             "a…@example.org"
+        );
+    }
+
+    #[test]
+    fn a_domain_has_a_form_in_ascii() {
+        let address: EmailAddress = "jürgen@müller.example".parse().unwrap();
+        assert_eq!(
+            address.with_ascii_domain().unwrap().as_str(),
+            "jürgen@xn--mller-kva.example"
         );
     }
 

@@ -1,0 +1,175 @@
+//! From a body to the parts of a message: converted, with their footers, and with the decision how they travel.
+
+use super::{
+    Needs,
+    footer::{self, Placed},
+    html, language, markdown,
+    pieces::{Piece, cut, drop_tag_lines, push_text, text_of},
+    plain,
+    skeleton::Encoding,
+    template::{escape_html, read},
+    tokens::Tokens,
+};
+use crate::model::{BodyFormat, Diagnostic, EmailMessage, Excerpt, Place, Sender, SourceFile};
+
+/// How a part becomes what stands in its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoded {
+    /// The template is encoded already, and its values are as they are printed.
+    Ahead,
+    /// The rendered text is encoded as a whole.
+    Whole(Encoding),
+}
+
+impl Encoded {
+    /// The encoding that the part's header names.
+    pub(super) fn transfer(self) -> Encoding {
+        match self {
+            Self::Ahead => Encoding::QuotedPrintable,
+            Self::Whole(encoding) => encoding,
+        }
+    }
+}
+
+/// A part with its footer, ready to be compiled.
+pub(super) struct Draft {
+    /// The template.
+    pub(super) pieces: Vec<Piece>,
+    /// What it reads.
+    pub(super) needs: Needs,
+    /// How it travels.
+    pub(super) encoded: Encoded,
+}
+
+/// The parts of a message with their footers: the text, and the HTML where the body is not plain text.
+pub(super) fn drafts(
+    message: &EmailMessage,
+    subject: &[Piece],
+    body: Vec<Piece>,
+    marketing: bool,
+    sender: &Sender,
+) -> Result<(Draft, Option<Draft>), Diagnostic> {
+    let (text, html) = convert(message, subject, body)?;
+    let text = draft(text, marketing, sender, footer::add_to_text);
+    let html = html.map(|html| draft(html, marketing, sender, footer::add_to_html));
+    Ok((text, html))
+}
+
+/// The text part, and the HTML where the body is not plain text.
+fn convert(
+    message: &EmailMessage,
+    subject: &[Piece],
+    body: Vec<Piece>,
+) -> Result<(Vec<Piece>, Option<Vec<Piece>>), Diagnostic> {
+    if message.body.format == BodyFormat::Text {
+        return Ok((drop_tag_lines(body), None));
+    }
+    let tokens = Tokens::new(&body);
+    let (document, content) = if message.body.format == BodyFormat::Markdown {
+        let content = markdown::to_html(&body, &tokens);
+        let title = format!("<!--{}-->", tokens.other_word(usize::MAX));
+        let document = html::shell(&title, language::of(&text_of(&body, " ")), &content);
+        (document, Some((content, title)))
+    } else {
+        (html::protect(&body, &tokens), None)
+    };
+    let broken = |words: String, place: Place| Diagnostic::error("html", place, words);
+    let document = html::inline_css(&document, &tokens).map_err(|words| {
+        broken(
+            format!("the style sheet: {words}"),
+            message.body.template.place().clone(),
+        )
+    })?;
+    if let Some(tag) = tokens.displaced(&document) {
+        let words = format!(
+            "`{{% {} %}}` stands where HTML has no place for it",
+            tag.keyword()
+        );
+        return Err(broken(words, tag.source.place_of(tag.range.clone()))
+            .help("put it between elements, or inside a text or a quoted value"));
+    }
+    let text = plain::to_text(
+        content
+            .as_ref()
+            .map_or(document.as_str(), |(content, _)| content),
+        &tokens,
+    );
+    let text = tokens.restore(&text);
+    let mut html = Vec::new();
+    let title = content.map(|(_, title)| escape_html(&title));
+    match title
+        .as_deref()
+        .and_then(|title| document.split_once(title))
+    {
+        Some((before, behind)) => {
+            html.extend(tokens.restore(before));
+            html.extend(title_pieces(subject));
+            html.extend(tokens.restore(behind));
+        }
+        None => html = tokens.restore(&document),
+    }
+    Ok((text, Some(html)))
+}
+
+/// The subject as the text of a `<title>`. What it sets stays in it.
+fn title_pieces(subject: &[Piece]) -> Vec<Piece> {
+    let scope = |code: &str| {
+        let text = format!("{{% {code} %}}");
+        let file = SourceFile::new("the title", text);
+        cut(&Excerpt::whole(&file)).expect("a scope is a template")
+    };
+    let mut pieces = scope("with");
+    for piece in subject {
+        match piece {
+            Piece::Text(text) => push_text(&mut pieces, &escape_html(text.trim_matches('\n'))),
+            Piece::Tag(tag) => pieces.push(Piece::Tag(tag.clone())),
+        }
+    }
+    pieces.extend(scope("endwith"));
+    pieces
+}
+
+/// A part with its footer: `add` knows how one is added.
+fn draft(
+    mut pieces: Vec<Piece>,
+    marketing: bool,
+    sender: &Sender,
+    add: fn(&mut Vec<Piece>, Placed),
+) -> Draft {
+    let end_line = |pieces: &mut Vec<Piece>| {
+        // A body ends with a line end, which quoted-printable needs to come to an end itself.
+        if let Some(Piece::Text(last)) = pieces.last_mut() {
+            last.truncate(last.trim_end_matches('\n').len());
+        }
+        push_text(pieces, "\n");
+    };
+    end_line(&mut pieces);
+    if marketing {
+        let reading = read(&pieces, &["unsubscribe_url", "sender.address"]);
+        let written_out = |wanted: &str| {
+            let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+            !wanted.trim().is_empty() && words(&text_of(&pieces, " ")).contains(&words(wanted))
+        };
+        let placed = Placed {
+            link: reading.always[0],
+            address: reading.always[1] || written_out(&sender.address),
+        };
+        add(&mut pieces, placed);
+        end_line(&mut pieces);
+    }
+    let reading = read(&pieces, &[]);
+    let text = text_of(&pieces, "");
+    let not_ascii = text.bytes().filter(|byte| !byte.is_ascii()).count();
+    let encoded = if not_ascii * 6 > text.len() {
+        Encoded::Whole(Encoding::Base64)
+    } else if reading.captures {
+        Encoded::Whole(Encoding::QuotedPrintable)
+    } else {
+        Encoded::Ahead
+    };
+    Draft {
+        pieces,
+        needs: reading.needs,
+        encoded,
+    }
+}

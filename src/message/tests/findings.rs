@@ -1,0 +1,148 @@
+//! What is found to be wrong with templates before anybody gets them.
+
+use super::*;
+
+#[test]
+fn what_templates_cannot_have_is_found_at_its_place() {
+    for (body, expected) in [
+        (
+            "Hi {{ frist_name }}",
+            "campaigns/a.md:1:7: there is no variable `frist_name` (did you mean `first_name`?)",
+        ),
+        (
+            "Hi\n{{ r.blance }}",
+            "campaigns/a.md:2:6: no source of this campaign has a field `blance` (did you mean `r.balance`?)",
+        ),
+        (
+            "{{ r[\"nmae\"] }}",
+            "campaigns/a.md:1:6: no source of this campaign has a field `nmae` (did you mean `r.name`?)",
+        ),
+        (
+            "{{ balance }}",
+            "campaigns/a.md:1:4: there is no variable `balance` (the field of the recipient is `r.balance`)",
+        ),
+        (
+            "{{ r.first_name }}",
+            "campaigns/a.md:1:6: no source of this campaign has a field `first_name` (the variable is `first_name`, without `r.`)",
+        ),
+        (
+            "{{ view_url }}",
+            "campaigns/a.md:1:4: `view_url` is not built yet (take it out; `unsubscribe_url` works)",
+        ),
+        (
+            "{{ sender.adress }}",
+            "campaigns/a.md:1:11: `sender` has no `adress` (it has name and address)",
+        ),
+        (
+            "{{ custmer.name }}",
+            "campaigns/a.md:1:4: there is no variable `custmer` (variables are declared in [variables]; fields are `r.field`)",
+        ),
+        (
+            "{{ r.name | uper }}",
+            "campaigns/a.md:1:13: there is no filter `uper` (did you mean `upper`?)",
+        ),
+        (
+            "{{ r.name.upper() }}",
+            "campaigns/a.md:1:11: values have no methods such as `upper` (write `… | upper`)",
+        ),
+        (
+            "{{ upper(r.name) }}",
+            "campaigns/a.md:1:4: there is no function `upper` (`upper` is a filter: write `… | upper`)",
+        ),
+        (
+            "{% if r.age is evn %}{% endif %}",
+            "campaigns/a.md:1:16: there is no test `evn` (did you mean `even`?)",
+        ),
+        (
+            "{% include 'x' %}",
+            "campaigns/a.md:1:4: `{% include %}` does not work here: a message is one template (put the text into this template)",
+        ),
+        (
+            "{{ r.renews_on | date('%Q') }}",
+            "campaigns/a.md:1:18: \"%Q\" is not a pattern for dates (as in `| date(\"%d.%m.%Y\")`)",
+        ),
+        (
+            "a\n{% if r.name %}b",
+            "campaigns/a.md:2:16: in the template: unexpected end of input, expected end of block (every `{{` needs its `}}`, every `{% if %}` its `{% endif %}`)",
+        ),
+        (
+            "{{ __compare(1) }}",
+            "campaigns/a.md:1:4: there is no function `__compare` (functions of scripts are called in [variables])",
+        ),
+        (
+            "a\u{1}b",
+            "campaigns/a.md:1:2: a template may not have the control character \\u{1} (take it out; it can't be seen, and mail can't carry it)",
+        ),
+    ] {
+        assert_eq!(text(body).findings(), [expected], "{body}");
+    }
+}
+
+#[test]
+fn what_is_wrong_in_a_toml_string_is_shown_there() {
+    let mut mail = text("Hi");
+    let toml = "[email]\nsubject = \"Caf\\u00e9 {{ r.nme }}\"\n";
+    let file = SourceFile::new("campaigns/a.toml", toml);
+    let start = toml.find('"').unwrap();
+    let email = mail.campaign.email.as_mut().unwrap();
+    email.subject =
+        Excerpt::toml_string("Café {{ r.nme }}", Place::new(&file, start..toml.len() - 1));
+    assert_eq!(
+        mail.findings(),
+        [
+            "campaigns/a.toml:2:27: no source of this campaign has a field `nme` (did you mean `r.name`?)"
+        ]
+    );
+}
+
+#[test]
+fn all_findings_come_at_once_and_names_a_template_sets_are_known() {
+    assert_eq!(text("{{ a }}{{ b }}{{ c.d }}").findings().len(), 3);
+    let fine = "{% set x = r.age %}{% for t in r.tags if t != x %}{{ loop.index }}{{ t }}{% endfor %}\
+                {% macro m(a, b=1) %}{{ a }}{{ b }}{% endmacro %}{{ m(x) }}\
+                {% with y = 2 %}{{ y }}{% endwith %}{% if x %}{% set z = 1 %}{% else %}{% set z = 2 %}{% endif %}{{ z }}\
+                {{ campaign.id }}{{ campaign.name }}{{ run.now }}{{ run.occurrence }}{{ topic.title }}{{ sender.name }}";
+    assert_eq!(text(fine).findings(), [""; 0]);
+}
+
+#[test]
+fn without_a_schema_fields_are_not_checked() {
+    let mut mail = text("{{ r.whatever }}");
+    mail.schemas.clear();
+    assert_eq!(mail.findings(), [""; 0]);
+}
+
+#[test]
+fn a_variable_cannot_have_a_name_that_means_something_else() {
+    let mut mail = text("Hi");
+    mail.campaign.variables[0].name = "run".to_owned();
+    assert_eq!(
+        mail.findings(),
+        [
+            "campaigns/a.toml:1:1: `run` means something else in templates (give the variable another name)"
+        ]
+    );
+}
+
+#[test]
+fn a_subject_is_one_line() {
+    assert_eq!(
+        mail(BodyFormat::Text, "\n Hello \n", "x").preview().subject,
+        "Hello"
+    );
+    assert_eq!(
+        mail(BodyFormat::Text, "Hello\nthere", "x").findings().len(),
+        1
+    );
+}
+
+#[test]
+fn a_tag_that_html_has_no_place_for_is_found() {
+    let found = mail(
+        BodyFormat::Html,
+        "x",
+        "<a {% if r.age %}href=1{% endif %} {% if r.age %}>",
+    )
+    .findings();
+    assert_eq!(found.len(), 1, "{found:?}");
+}
