@@ -205,10 +205,10 @@ fn without_settings_a_campaign_is_checked_for_all_that_does_not_depend_on_them()
 #[test]
 fn deep_nesting_is_an_error_and_no_overflow() {
     for opening in [
-        "a = ".to_owned() + &"[".repeat(200_000),
+        format!("a = {}", "[".repeat(200_000)),
         "{a=".repeat(200_000),
         "a.".repeat(200_000),
-        "a.".repeat(200_000) + "a = 1",
+        format!("{}a = 1", "a.".repeat(200_000)),
         format!("[{}a]", "a.".repeat(200_000)),
     ] {
         assert!(settings(&opening).0.is_none());
