@@ -48,8 +48,8 @@ fn mail(section: &Section<'_>) -> Option<Arc<dyn TransportConfig>> {
     Some(Arc::new(Way(Channel::Email)))
 }
 
-fn text_message(_: &Section<'_>) -> Option<Arc<dyn TransportConfig>> {
-    Some(Arc::new(Way(Channel::Sms)))
+fn text_message(section: &Section<'_>) -> Option<Arc<dyn TransportConfig>> {
+    (!section.has("host")).then(|| Arc::new(Way(Channel::Sms)) as Arc<dyn TransportConfig>)
 }
 
 /// A source `list`, and transports `mail` and `pager`.
