@@ -48,8 +48,8 @@ fn mail(section: &Section<'_>) -> Option<Arc<dyn TransportConfig>> {
     Some(Arc::new(Way(Channel::Email)))
 }
 
-fn text_message(_: &Section<'_>) -> Option<Arc<dyn TransportConfig>> {
-    Some(Arc::new(Way(Channel::Sms)))
+fn text_message(section: &Section<'_>) -> Option<Arc<dyn TransportConfig>> {
+    (!section.has("host")).then(|| Arc::new(Way(Channel::Sms)) as Arc<dyn TransportConfig>)
 }
 
 /// A source `list`, and transports `mail` and `pager`.
@@ -200,4 +200,19 @@ fn without_settings_a_campaign_is_checked_for_all_that_does_not_depend_on_them()
             "campaigns/a.toml:2:1: unknown key `enabeld` (did you mean `enabled`?)",
         ]
     );
+}
+
+#[test]
+fn deep_nesting_is_an_error_and_no_overflow() {
+    for opening in [
+        format!("a = {}", "[".repeat(200_000)),
+        "{a=".repeat(200_000),
+        "a.".repeat(200_000),
+        format!("{}a = 1", "a.".repeat(200_000)),
+        format!("[{}a]", "a.".repeat(200_000)),
+    ] {
+        assert!(settings(&opening).0.is_none());
+        let file = [("campaigns/a.toml", opening.as_str())];
+        assert_eq!(read_campaigns(&tree(&file), None).len(), 1);
+    }
 }

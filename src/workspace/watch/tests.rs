@@ -34,7 +34,7 @@ impl Watched {
     }
 
     async fn change(&mut self) -> Change {
-        tokio::time::timeout(Duration::from_secs(60), self.watcher.changed())
+        tokio::time::timeout(Duration::from_mins(1), self.watcher.changed())
             .await
             .expect("the change is noticed")
     }
@@ -178,7 +178,7 @@ async fn an_event_wakes_it_before_the_next_look() {
     for path in ["campaigns/a.toml", "campaigns/new/b.toml", "campanile.toml"] {
         eyes.look().unwrap();
         write(&folder.path().join(path), "two");
-        tokio::time::timeout(Duration::from_secs(60), wake.notified())
+        tokio::time::timeout(Duration::from_mins(1), wake.notified())
             .await
             .expect("the event comes");
     }
