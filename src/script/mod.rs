@@ -1,59 +1,39 @@
 //! Rhai, sandboxed: conditions and variables over recipients, with the strict rules of Campanile. No Rhai type leaves this
 //! room.
+//!
+//! A [`Library`] holds the compiled scripts of a workspace, a [`Program`] the condition and the variables of one campaign, an
+//! [`Evaluator`] puts recipients through it. [`functions`] has everything a script may call. How strict it is:
+//!
+//! - Values of different types don't compare; integers and decimals are one type here. `in`, `contains` and the elements of
+//!   lists and maps go by the same rule.
+//! - An empty cell is `()` (of a text `""`, of a list `[]`). `r.x == ()` and `r.x != ()` ask whether it is empty, `r.x ?? 0`
+//!   says what counts instead; in everything else an empty value is an error.
+//! - A field that the source does not have is an error.
+//! - All decimals are exact. A division of two integers gives an integer, as in Rhai.
 
-use std::sync::Arc;
+mod budget;
+mod check;
+mod error;
+mod evaluator;
+pub mod functions;
+mod library;
+mod operators;
+mod program;
+mod record;
+mod sandbox;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod value;
 
 use chrono::{DateTime, Utc};
 
-use crate::model::{
-    Campaign, CampaignId, Diagnostics, OccurrenceName, Place, Recipient, Schema, SourceFile, Value,
-    Zone,
-};
+pub use error::ScriptError;
+pub use evaluator::Evaluator;
+pub use library::Library;
+pub use program::Program;
 
-/// The compiled `scripts/*.rhai` of a workspace with the host's functions. Cloning is cheap.
-#[derive(Clone)]
-pub struct Library {}
-
-impl Library {
-    /// Compiles every script; `scripts/renewal.rhai` is the module `renewal`.
-    pub fn compile(scripts: &[SourceFile]) -> (Self, Diagnostics) {
-        let _ = scripts;
-        todo!()
-    }
-}
-
-/// The condition and the variables of one campaign, compiled.
-#[derive(Clone)]
-pub struct Program {}
-
-impl Program {
-    /// Compiles them. `schemas` are the columns of the campaign's sources: a literal `r.field` that none of them has is an
-    /// error; an empty slice (the source can't be read now) checks no fields.
-    pub fn compile(
-        library: &Library,
-        campaign: &Campaign,
-        schemas: &[Arc<Schema>],
-    ) -> (Option<Self>, Diagnostics) {
-        let _ = (library, campaign, schemas);
-        todo!()
-    }
-
-    /// The names of the variables, in order.
-    pub fn variable_names(&self) -> &[String] {
-        todo!()
-    }
-
-    /// The condition split at its top-level `&&`, as text, for the funnel; empty where there is no condition.
-    pub fn clauses(&self) -> &[String] {
-        todo!()
-    }
-
-    /// What evaluates it for one run; make one per thread.
-    pub fn evaluator(&self, facts: &RunFacts, history: Arc<dyn History>) -> Evaluator {
-        let _ = (facts, history);
-        todo!()
-    }
-}
+use crate::model::{CampaignId, OccurrenceName, Recipient, Zone};
 
 /// What scripts know of the run.
 #[derive(Clone, Debug)]
@@ -88,37 +68,4 @@ impl History for NoHistory {
     fn sent_count(&self, _: &Recipient, _: DateTime<Utc>) -> Result<u64, String> {
         Ok(0)
     }
-}
-
-/// Evaluates a [`Program`] on recipients, one after the other.
-pub struct Evaluator {}
-
-impl Evaluator {
-    /// Whether the condition holds. With `Err` the recipient must not be sent to.
-    pub fn matches(&mut self, recipient: &Recipient) -> Result<bool, ScriptError> {
-        let _ = recipient;
-        todo!()
-    }
-
-    /// Which clauses of [`Program::clauses`] hold, up to and including the first that does not.
-    pub fn clauses_hold(&mut self, recipient: &Recipient) -> Result<usize, ScriptError> {
-        let _ = recipient;
-        todo!()
-    }
-
-    /// The values of the variables, in order.
-    pub fn variables(&mut self, recipient: &Recipient) -> Result<Vec<Value>, ScriptError> {
-        let _ = recipient;
-        todo!()
-    }
-}
-
-/// A script that failed on a recipient.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{place}: {message}")]
-pub struct ScriptError {
-    /// What happened.
-    pub message: String,
-    /// Where: in the TOML file or in a script.
-    pub place: Place,
 }

@@ -1,0 +1,150 @@
+//! Evaluating a program on recipients.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use rhai::{Caches, Dynamic, EvalAltResult, GlobalRuntimeState, Scope};
+
+use super::{
+    ScriptError, budget, error,
+    program::Compiled,
+    record::{Columns, Reads, Record, RunRecord},
+    syntax::Parsed,
+    value::{a_type, from_dynamic},
+};
+use crate::model::{Recipient, Value};
+
+/// Evaluates a [`Program`](super::Program) on recipients, one after the other.
+pub struct Evaluator {
+    program: Arc<Compiled>,
+    run: RunRecord,
+    columns: Columns,
+    scope: Scope<'static>,
+    state: GlobalRuntimeState,
+    /// Which function a call means, kept from one recipient to the next.
+    caches: Caches,
+}
+
+impl Evaluator {
+    pub(super) fn new(program: Arc<Compiled>, run: RunRecord) -> Self {
+        Self {
+            state: state(&program, &run),
+            program,
+            run,
+            columns: Columns::default(),
+            scope: Scope::new(),
+            caches: Caches::new(),
+        }
+    }
+
+    /// Whether the condition holds; it does where there is none. With `Err` the recipient must not be sent to.
+    pub fn matches(&mut self, recipient: &Recipient) -> Result<bool, ScriptError> {
+        let program = self.program.clone();
+        let Some(condition) = &program.condition else {
+            return Ok(true);
+        };
+        self.show(recipient, &condition.reads);
+        self.holds(&condition.whole)
+    }
+
+    /// Which clauses of [`Program::clauses`](super::Program::clauses) hold: how many before the first that does not.
+    pub fn clauses_hold(&mut self, recipient: &Recipient) -> Result<usize, ScriptError> {
+        let program = self.program.clone();
+        let Some(condition) = &program.condition else {
+            return Ok(0);
+        };
+        self.show(recipient, &condition.reads);
+        for (number, clause) in condition.clauses.iter().enumerate() {
+            if !self.holds(clause)? {
+                return Ok(number);
+            }
+        }
+        Ok(condition.clauses.len())
+    }
+
+    /// The values of the variables, in order.
+    pub fn variables(&mut self, recipient: &Recipient) -> Result<Vec<Value>, ScriptError> {
+        let program = self.program.clone();
+        self.show(recipient, &program.variable_reads);
+        let mut values = Vec::with_capacity(program.variables.len());
+        for (name, variable) in program.names.iter().zip(&program.variables) {
+            let value = self.evaluate(variable)?;
+            values.push(from_dynamic(&value).map_err(|message| ScriptError {
+                message,
+                place: variable.excerpt.place().clone(),
+            })?);
+            self.scope.push_dynamic(name.as_str(), value);
+        }
+        Ok(values)
+    }
+
+    /// Puts a recipient into sight.
+    fn show(&mut self, recipient: &Recipient, reads: &Reads) {
+        let record = Record::new(recipient, &self.program.fields, &mut self.columns, reads);
+        self.scope.rewind(0);
+        self.scope.push("run", self.run.clone());
+        self.scope.push("r", record);
+    }
+
+    fn holds(&mut self, condition: &Parsed) -> Result<bool, ScriptError> {
+        let value = self.evaluate(condition)?;
+        value.as_bool().map_err(|_| ScriptError {
+            message: format!(
+                "a condition must give true or false, not {}",
+                a_type(&value)
+            ),
+            place: condition.excerpt.place().clone(),
+        })
+    }
+
+    fn evaluate(&mut self, parsed: &Parsed) -> Result<Dynamic, ScriptError> {
+        let names = self.scope.len();
+        self.state.num_operations = Default::default();
+        budget::start();
+        // A panic in Rhai must not take the daemon with it: the recipient is skipped like after any other failure.
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.run(parsed)));
+        let deferred = budget::finish();
+        self.scope.rewind(names);
+        let outcome = outcome.unwrap_or_else(|_| {
+            self.caches = Caches::new();
+            Err("the script engine failed: please report this".into())
+        });
+        match (outcome, deferred) {
+            (Ok(value), None) => Ok(value),
+            (outcome, deferred) => {
+                // What was left half done is not worth keeping.
+                self.state = state(&self.program, &self.run);
+                Err(match (deferred, outcome) {
+                    (Some(deferred), _) => error::deferred(deferred, &self.program, parsed),
+                    (None, Err(failure)) => error::failure(&failure, &self.program, parsed),
+                    (None, Ok(_)) => unreachable!("a value without a failure was returned above"),
+                })
+            }
+        }
+    }
+
+    fn run(&mut self, parsed: &Parsed) -> Result<Dynamic, Box<EvalAltResult>> {
+        #[allow(
+            deprecated,
+            reason = "the only way to keep the caches, which is worth half the time"
+        )]
+        self.program
+            .engine
+            .eval_statements_raw(
+                &mut self.state,
+                &mut self.caches,
+                &mut self.scope,
+                parsed.ast.statements(),
+            )
+            .map(Dynamic::flatten)
+    }
+}
+
+fn state(program: &Compiled, run: &RunRecord) -> GlobalRuntimeState {
+    let mut state = program.engine.new_global_runtime_state();
+    state.lib.extend(program.modules.iter().cloned());
+    state.tag = Dynamic::from(run.clone());
+    state
+}
