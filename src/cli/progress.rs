@@ -31,8 +31,7 @@ impl<'a> Progress<'a> {
             Some(run.totals.to_send),
             ProgressDrawTarget::stderr_with_hz(5),
         );
-        let style = "{wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left  {msg}";
-        bar.set_style(ProgressStyle::with_template(style).expect("the template is right"));
+        bar.set_style(style());
         // The rate is that of this sitting, not of what was sent before.
         bar.set_position(done(run));
         bar.reset_eta();
@@ -70,6 +69,11 @@ impl<'a> Progress<'a> {
             bar.finish_and_clear();
         }
     }
+}
+
+fn style() -> ProgressStyle {
+    let template = "{wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left  {msg}";
+    ProgressStyle::with_template(template).expect("the template is right")
 }
 
 /// How many of the deliveries to send are not waiting any more.
@@ -117,6 +121,25 @@ mod tests {
         assert_eq!(lines.lines().count(), 12, "{lines}");
         assert!(lines.starts_with("run 3 sending: 0 of 100\nrun 3 sending: 10 of 100\n"));
         assert!(lines.ends_with("run 3 finished: 100 of 100, failed 2\n"));
+    }
+
+    #[test]
+    fn a_bar_shows_what_was_done_and_what_went_wrong() {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        bar.set_style(style());
+        let mut state = run(
+            RunState::Sending,
+            &[(Status::Queued, 500), (Status::Failed, 2)],
+        );
+        state.totals.to_send = 1_500;
+        let mut progress = Progress::Bar(bar);
+        progress.show(&state);
+        let Progress::Bar(bar) = &progress else {
+            unreachable!()
+        };
+        assert_eq!((bar.position(), bar.length()), (1_000, Some(1_500)));
+        assert_eq!(bar.message(), "failed 2");
+        progress.end();
     }
 
     #[test]

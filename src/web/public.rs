@@ -170,14 +170,14 @@ fn ask_page(about: &About) -> Markup {
 fn left_page(about: &About, all: bool) -> Markup {
     let content = if all {
         html! {
-            h1 role="status" { "You are unsubscribed from everything" }
+            h1 { "You are unsubscribed from everything" }
             p { (about.sender()) " will not send you any more messages but those you need to have, such as bills." }
             p { "Was that a mistake?" }
             (form(Action::Return(OptOut::All), None, "Undo"))
         }
     } else {
         html! {
-            h1 role="status" { "You are unsubscribed from " (about.topic()) }
+            h1 { "You are unsubscribed from " (about.topic()) }
             p { (about.sender()) " will not send you any more messages on this topic." }
             p { "Do you want no messages on other topics either?" }
             (form(Action::Leave(OptOut::All), None, "Unsubscribe from everything"))
@@ -190,7 +190,7 @@ fn left_page(about: &About, all: bool) -> Markup {
 
 fn returned_page(about: &About) -> Markup {
     let content = html! {
-        h1 role="status" { "You are subscribed to " (about.topic()) " again" }
+        h1 { "You are subscribed to " (about.topic()) " again" }
         p { (about.sender()) " may send you messages on this topic." }
         (form(Action::Leave(OptOut::Topic), None, "Unsubscribe"))
     };

@@ -40,7 +40,11 @@ pub(in crate::cli) struct Arguments {
 
 impl Arguments {
     fn name(&self) -> String {
-        self.file.display().to_string()
+        if self.file == Path::new("-") {
+            "standard input".to_owned()
+        } else {
+            self.file.display().to_string()
+        }
     }
 
     fn target(&self, row: Row) -> SuppressionTarget {

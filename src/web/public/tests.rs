@@ -233,6 +233,20 @@ async fn other_methods_and_long_bodies_are_refused() {
 }
 
 #[tokio::test]
+async fn the_policy_allows_the_pages_own_style() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use sha2::{Digest, Sha256};
+    let page = ask_for(&Arc::new(Fake::default()), Method::GET, "/u/good").await;
+    let (_, rest) = page.body.split_once("<style>").unwrap();
+    let (style, _) = rest.split_once("</style>").unwrap();
+    let hash = STANDARD.encode(Sha256::digest(style));
+    let policy = page.headers[header::CONTENT_SECURITY_POLICY]
+        .to_str()
+        .unwrap();
+    assert!(policy.contains(&format!("style-src 'sha256-{hash}';")));
+}
+
+#[tokio::test]
 async fn every_answer_keeps_to_itself() {
     let fake = Arc::new(Fake::default());
     let mut answers = vec![post(&fake, FORM, "").await];
