@@ -3,6 +3,7 @@
 
 use std::{
     collections::VecDeque,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::JoinHandle,
@@ -275,6 +276,10 @@ fn step(db: &Connection, mut job: Box<dyn Job>, rows: usize) -> Option<Box<dyn J
 
 /// Several jobs in one transaction. One that fails takes back what it did and leaves the others alone.
 fn group(db: &Connection, jobs: Vec<Box<dyn Job>>) {
+    // A lock that can't be had is waited for once, not once for each.
+    if let Err(error) = begin(db) {
+        return fail(jobs, &error);
+    }
     let mut done: Vec<Box<dyn Job>> = Vec::with_capacity(jobs.len());
     for mut job in jobs {
         match member(db, &mut *job, done.is_empty()) {
@@ -282,7 +287,7 @@ fn group(db: &Connection, jobs: Vec<Box<dyn Job>>) {
             Err(error) => {
                 // Some failures (a full disk) end the transaction and with it what the others did.
                 if db.is_autocommit() && !done.is_empty() {
-                    fail(&mut done, &error);
+                    fail(mem::take(&mut done), &error);
                 }
                 job.answer(Err(error));
             }
@@ -300,12 +305,12 @@ fn group(db: &Connection, jobs: Vec<Box<dyn Job>>) {
         }
         Err(error) => {
             roll_back(db);
-            fail(&mut done, &error.into());
+            fail(done, &error.into());
         }
     }
 }
 
-/// Runs one job of a group: the first that works opens the transaction, the later ones stand behind a savepoint each.
+/// Runs one job of a group: the first that works has the transaction to itself, the later ones stand behind a savepoint each.
 fn member(db: &Connection, job: &mut dyn Job, first: bool) -> Result<()> {
     if first {
         if db.is_autocommit() {
@@ -347,9 +352,9 @@ fn roll_back(db: &Connection) {
     }
 }
 
-fn fail(jobs: &mut Vec<Box<dyn Job>>, error: &Error) {
+fn fail(jobs: Vec<Box<dyn Job>>, error: &Error) {
     let words = error.words();
-    for job in jobs.drain(..) {
+    for job in jobs {
         job.answer(Err(refused(words.clone())));
     }
 }

@@ -54,6 +54,9 @@ async fn a_power_cut_behind_a_permit_leaves_its_intent() {
     for file in ["campanile.db", "campanile.db-wal"] {
         let _ = std::fs::copy(ledger.folder.path().join(file), other.path().join(file)).unwrap();
     }
+    let reader = SqliteStore::open_read_only(&other.path().join("campanile.db")).unwrap();
+    let counts = reader.counts(run).await.unwrap();
+    assert_eq!(counts.of(Status::Sending), 1);
     let store = SqliteStore::open(&other.path().join("campanile.db")).unwrap();
     let taken = store.take_over(at(3)).await.unwrap();
     assert_eq!(taken.in_doubt[&run], 1);
