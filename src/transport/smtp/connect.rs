@@ -93,15 +93,18 @@ impl SmtpTransport {
             Err(_) => return Err(silent()),
         };
         let mut last = temporary("the name has no address".to_owned());
-        for address in addresses {
+        let count = addresses.len() as u32;
+        for (tried, address) in (0..).zip(addresses) {
             if settings.tls == Tls::None && !address.ip().is_loopback() {
                 last = permanent(format!(
                     "{address} is not this machine, and tls = \"none\" is for this machine only"
                 ));
                 continue;
             }
+            // An address that swallows packets leaves the others their share of the time.
             let left = deadline.saturating_duration_since(Instant::now());
-            match SmtpClient::connect(address, left).await {
+            let share = left / (count - tried);
+            match SmtpClient::connect(address, share).await {
                 Ok(client) => {
                     let stream = client.stream;
                     // Without it the kernel holds back the end of a message until the start is acknowledged: 40 ms each.
@@ -115,7 +118,9 @@ impl SmtpTransport {
                             .unwrap_or_else(|| address_literal(local)),
                     ));
                 }
-                Err(Error::Timeout) => return Err(silent()),
+                Err(Error::Timeout) => {
+                    last = temporary(format!("{address}: no connection within {share:.1?}"));
+                }
                 Err(error) => last = temporary(format!("{address}: {}", plain(error))),
             }
         }

@@ -232,7 +232,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_receiver_gets_back_what_was_sent(lines in proptest::collection::vec("[.a-c]{0,4}", 0..8)) {
-            let message = lines.iter().map(|line| format!("{line}\r\n")).collect::<String>();
+            let message = lines.iter().flat_map(|line| [line, "\r\n"]).collect::<String>();
             let mut out = Vec::new();
             let dot = write_content(message.as_bytes(), &mut out);
             let sent = String::from_utf8(out).unwrap();

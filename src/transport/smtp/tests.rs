@@ -1,6 +1,6 @@
 //! Against a server that does what it is told, at every step.
 
-#[path = "../../../tests/support/smtp_server.rs"]
+#[path = "../../../tests/support/smtp_server/mod.rs"]
 mod smtp_server;
 #[path = "../../../tests/support/smtp_sink.rs"]
 mod smtp_sink;
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Deadlines that a test may run into.
-const SHORT: Duration = Duration::from_millis(300);
+const SHORT: Duration = Duration::from_secs(1);
 
 fn settings(port: u16) -> SmtpSettings {
     SmtpSettings {

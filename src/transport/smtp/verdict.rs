@@ -169,7 +169,7 @@ mod tests {
                     out.push_str(" missing");
                 }
                 if let Some(after) = retry_after {
-                    out.push_str(&format!(" {}", after.as_secs()));
+                    out = format!("{out} {}", after.as_secs());
                 }
                 out
             }

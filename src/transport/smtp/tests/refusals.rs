@@ -13,7 +13,7 @@ async fn both_ways(
     let mut servers = Vec::new();
     for extensions in [["PIPELINING", "8BITMIME"].as_slice(), &["8BITMIME"]] {
         let server = SmtpServer::start(|s| script(s.extensions(extensions))).await;
-        let mut lane = impatient(&server).open().await.unwrap();
+        let mut lane = to(&server).open().await.unwrap();
         let (fate, answers) = send(&mut *lane, &[A, B, C, D]).await;
         assert_eq!(
             (fate, answers),

@@ -48,7 +48,7 @@ async fn a_server_without_pipelining_is_asked_step_by_step() {
         |s: smtp_server::Script| s.only_helo().swallows_pipelined(),
     ] {
         let server = SmtpServer::start(script).await;
-        let mut lane = impatient(&server).open().await.unwrap();
+        let mut lane = to(&server).open().await.unwrap();
         assert_eq!(
             send(&mut *lane, &[A, B, C]).await,
             (Fate::Open, vec!["accepted".to_owned(); 3])
