@@ -119,7 +119,7 @@ pub struct Plan {
     pub skipped: BTreeMap<SkipReason, u64>,
     /// Some of those that are sent to.
     pub sample: Vec<Sample>,
-    /// The first few scripts errors, invalid rows and unknown keys, in words.
+    /// The first 20 script errors, invalid rows and unknown keys, in words.
     pub problems: Vec<String>,
     /// Why a run with this plan would be held, if it would.
     pub hold: Option<HoldReason>,

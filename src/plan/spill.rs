@@ -326,6 +326,22 @@ mod tests {
     }
 
     #[test]
+    fn runs_longer_than_what_is_read_at_once_stay_whole() {
+        let records: Vec<_> = (0..20_000u32)
+            .map(|n| {
+                let mixed = n.wrapping_mul(2_654_435_761).to_be_bytes();
+                let body = [&mixed[..], &[mixed[2]; 60][..usize::from(mixed[3]) % 60]];
+                ([mixed[0], mixed[1]], body.concat())
+            })
+            .collect();
+        let mut expected = records.clone();
+        expected.sort_by_key(|(key, _)| *key);
+        let (all, spilled) = sorted(&records, LARGEST_CHUNK);
+        assert!(spilled);
+        assert_eq!(all, expected);
+    }
+
+    #[test]
     fn a_record_larger_than_the_buffer_passes() {
         let large = vec![7; 3 * LARGEST_CHUNK];
         let records = [([2, 0], vec![1]), ([1, 0], large), ([0, 0], vec![2])];

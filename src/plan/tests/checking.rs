@@ -19,6 +19,7 @@ fn world() -> World {
         person("A2", "a2@example.org", "yes"),
         invalid(10, Some("A8")),
         person("A9", "a9@example.org", "no"),
+        person("A9", "again@example.org", "no"),
     ])
 }
 
@@ -48,6 +49,14 @@ async fn each_recipient_is_told_why() {
     ] {
         assert_eq!(why_not(&world, key).await, why, "{key}");
     }
+    let address = |found| match found {
+        Found::Recipient(checked) => checked.ways[0].address.clone().unwrap().text,
+        other => panic!("{other:?}"),
+    };
+    let first = world.checker().check_one("A9").await.unwrap();
+    assert_eq!(address(first), "a9@example.org");
+    let matching = world.checker().check_one("A1").await.unwrap();
+    assert_eq!(address(matching), "second@example.org");
     let world = world.asking_for(&["A6"]);
     assert_eq!(why_not(&world, "A6").await, "gets it");
     assert_eq!(

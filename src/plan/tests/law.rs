@@ -256,6 +256,10 @@ proptest! {
         prop_assert_eq!(plan.totals.matched, plan.totals.to_send + of_matched);
         prop_assert_eq!(plan.by_channel.values().sum::<u64>(), plan.totals.to_send);
 
+        for row in &frozen {
+            prop_assert_eq!(row.payload.is_empty(), row.skip.is_some());
+        }
+
         // Each delivery that is sent has its address filed, and nothing else has.
         let mut queued: Vec<_> = frozen
             .iter()
