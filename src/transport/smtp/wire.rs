@@ -278,3 +278,29 @@ impl Incoming {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncWriteExt, net::TcpListener};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_word_before_the_end_stops_the_write_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap());
+        let (stream, accepted) = tokio::join!(stream, listener.accept());
+        // It speaks, and never reads: more is written than the buffers on the way hold.
+        let mut server = accepted.unwrap().0;
+        server.write_all(b"552 too big\r\n").await.unwrap();
+        let mut wire = Wire::new(stream.unwrap());
+        wire.out = vec![b'a'; 64 << 20];
+        let torn = wire
+            .flush(64 << 20, Duration::from_secs(5))
+            .await
+            .unwrap_err();
+        assert!(matches!(torn.why, Broken::Violation(_)), "{torn:?}");
+        assert!(torn.written < 64 << 20);
+        assert_eq!(wire.reply_at_hand().unwrap().code, 552);
+    }
+}

@@ -19,8 +19,10 @@ pub enum Act {
     AcceptThenSilence,
     /// Waits, then does that.
     After(Duration, Box<Act>),
-    /// Does that, then hangs up.
-    ThenClose(Box<Act>),
+    /// Neither reads nor says anything more, nor notices that the client hangs up.
+    Stall,
+    /// Says the first, then does the second.
+    Then(Box<Act>, Box<Act>),
 }
 
 impl Act {
@@ -29,9 +31,14 @@ impl Act {
         Self::After(pause, Box::new(self))
     }
 
-    /// Hangs up when it has done it.
+    /// Does something more when it has said it.
+    pub fn then(self, second: Self) -> Self {
+        Self::Then(Box::new(self), Box::new(second))
+    }
+
+    /// Hangs up when it has said it.
     pub fn then_close(self) -> Self {
-        Self::ThenClose(Box::new(self))
+        self.then(Self::Close)
     }
 }
 

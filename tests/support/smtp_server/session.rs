@@ -159,49 +159,50 @@ impl<'a> Session<'a> {
     }
 
     async fn perform(&mut self, mut act: Act) -> io::Result<Next> {
-        let closed = || Err(io::ErrorKind::ConnectionAborted.into());
-        let mut hangs_up = false;
+        let mut then = None;
         loop {
-            act = match act {
-                Act::After(pause, then) => {
+            let said = match act {
+                Act::After(pause, later) => {
                     tokio::time::sleep(pause).await;
-                    *then
+                    act = *later;
+                    continue;
                 }
-                Act::ThenClose(first) => {
-                    hangs_up = true;
-                    *first
+                Act::Then(first, second) => {
+                    then = Some(*second);
+                    act = *first;
+                    continue;
                 }
                 Act::Reply(code, text) => {
                     self.say(code, text).await?;
-                    return if hangs_up {
-                        closed()
-                    } else {
-                        Ok(Next::Said(code))
-                    };
+                    code
                 }
                 Act::Raw(bytes) => {
                     self.write(bytes).await?;
-                    return if hangs_up {
-                        closed()
-                    } else {
-                        Ok(Next::Said(0))
-                    };
+                    0
                 }
-                Act::Close => return closed(),
                 Act::AcceptThenClose => {
                     self.accept();
-                    return closed();
+                    act = Act::Close;
+                    continue;
                 }
                 Act::AcceptThenSilence => {
                     self.accept();
-                    Act::Silence
+                    act = Act::Silence;
+                    continue;
                 }
+                Act::Close => return Err(io::ErrorKind::ConnectionAborted.into()),
                 Act::Silence => {
                     let mut rest = [0; 1024];
                     while self.stream.read(&mut rest).await? > 0 {}
-                    return closed();
+                    act = Act::Close;
+                    continue;
                 }
+                Act::Stall => std::future::pending().await,
             };
+            match then.take() {
+                Some(second) => act = second,
+                None => return Ok(Next::Said(said)),
+            }
         }
     }
 

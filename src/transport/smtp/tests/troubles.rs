@@ -6,7 +6,7 @@ use futures::{future::join_all, join};
 use super::{
     smtp_server::{
         AcceptThenClose, AcceptThenSilence, Act, Close, Raw, Reply, Script, Silence, SmtpServer,
-        When::Always,
+        Stall, When::Always,
     },
     *,
 };
@@ -192,22 +192,19 @@ async fn a_server_that_speaks_before_the_message_is_over() {
 }
 
 #[tokio::test]
-async fn a_message_that_can_not_be_written_on_has_not_started() {
+async fn a_message_that_can_not_be_written_on() {
     let mut large = mail(A);
     large.bytes.extend(b"line\r\n".repeat(4_000_000));
-    // It stops reading in the middle: what it has is never whole.
-    let script = |s: Script| s.content(A, Reply(250, "wait").after(Duration::from_hours(1)));
-    let server = SmtpServer::start(script).await;
-    let mut lane = impatient(&server).open().await.unwrap();
-    let (fate, answers) = send_mails(&mut *lane, vec![large, mail(B)]).await;
-    assert_eq!(
-        (fate, in_short(&answers[0]), in_short(&answers[1])),
-        (
-            Fate::Closed,
-            "not started".to_owned(),
-            "not started".to_owned()
-        )
-    );
+    // It stops reading in the middle, with a word or without: what it has is never whole.
+    let refusal = Reply(552, "5.3.4 too big").then(Stall);
+    for (act, expected) in [(refusal, "permanent Message"), (Stall, "not started")] {
+        let server = SmtpServer::start(|s| s.content(A, act)).await;
+        let mut lane = impatient(&server).open().await.unwrap();
+        let (fate, answers) = send_mails(&mut *lane, vec![large.clone(), mail(B)]).await;
+        assert_eq!(fate, Fate::Closed);
+        let answers: Vec<_> = answers.iter().map(in_short).collect();
+        assert_eq!(answers, [expected, "not started"]);
+    }
 }
 
 #[tokio::test]
