@@ -2,7 +2,7 @@
 
 use rhai::{EvalAltResult, Position};
 
-use super::{budget::Deferred, check::is_closure, program::Compiled, syntax::Parsed};
+use super::{budget::Deferred, check::is_closure, functions, program::Compiled, syntax::Parsed};
 use crate::model::{Excerpt, Place};
 
 /// A script that failed on a recipient.
@@ -90,6 +90,8 @@ fn words(failure: &EvalAltResult) -> String {
             let name = signature.split([' ', '(']).next().unwrap_or_default();
             if is_closure(name) {
                 "the closure takes another number of values".to_owned()
+            } else if !rhai::is_valid_identifier(name) {
+                format!("`{name}` can't be used on these values")
             } else {
                 format!("there is no function `{name}` for these values")
             }
@@ -131,7 +133,13 @@ fn no_field(text: &str) -> String {
     match (quoted.next(), quoted.next()) {
         (Some(name), Some(kind)) => {
             let kind = ours(kind);
-            format!("{kind} has no field `{name}`{}", hint(kind))
+            let call = match functions::find(name) {
+                Some(function) if hint(kind).is_empty() => {
+                    format!(": did you mean the function {}?", function.signature)
+                }
+                _ => String::new(),
+            };
+            format!("{kind} has no field `{name}`{}{call}", hint(kind))
         }
         _ => text.to_owned(),
     }

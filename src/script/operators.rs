@@ -225,7 +225,8 @@ fn conversion(a: &Dynamic, b: &Dynamic) -> &'static str {
         | (Kind::Integer(_) | Kind::Decimal(_), Kind::Text) => {
             ": declare the field's type in the source, or convert with `to_decimal(…)`"
         }
-        (Kind::Text, Kind::Date(_)) | (Kind::Date(_), Kind::Text) => {
+        (Kind::Text | Kind::Integer(_), Kind::Date(_))
+        | (Kind::Date(_), Kind::Text | Kind::Integer(_)) => {
             ": write `date(\"2026-12-01\")` for a date"
         }
         (Kind::Date(_), Kind::Moment(_)) | (Kind::Moment(_), Kind::Date(_)) => {
@@ -378,11 +379,11 @@ fn arithmetic(operator: &str, a: &Dynamic, b: &Dynamic) -> Outcome {
 }
 
 fn power(a: &Dynamic, b: &Dynamic) -> Outcome {
-    /// No base but 0, 1 and -1 has a larger power within range.
-    const LARGEST: i64 = 128;
-    let exponent = match (Kind::of(a), Kind::of(b)) {
-        (Kind::Integer(_) | Kind::Decimal(_), Kind::Integer(exponent)) => exponent,
-        _ => return impossible("**", a, b),
+    /// It is worked out one multiplication after the other.
+    const LARGEST: i64 = 1_000;
+    let (Kind::Integer(_) | Kind::Decimal(_), Kind::Integer(exponent)) = (Kind::of(a), Kind::of(b))
+    else {
+        return impossible("**", a, b);
     };
     if !(0..=LARGEST).contains(&exponent) {
         return fail(format!("the exponent must be between 0 and {LARGEST}"));

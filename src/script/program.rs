@@ -89,7 +89,7 @@ pub(super) fn compile(
     };
     let condition = condition.map(|excerpt| compiler.condition(excerpt));
     let mut names: Vec<String> = Vec::new();
-    let mut compiled = Vec::new();
+    let mut parsed_variables = Vec::new();
     let mut uses = Uses::default();
     for variable in variables {
         if matches!(variable.name.as_str(), "r" | "run") {
@@ -104,7 +104,7 @@ pub(super) fn compile(
         }
         if let Some((parsed, used)) = compiler.expression(&variable.expression, &names) {
             uses.extend(&used);
-            compiled.push(parsed);
+            parsed_variables.push(parsed);
         }
         names.push(variable.name.clone());
     }
@@ -112,7 +112,7 @@ pub(super) fn compile(
     if diagnostics.has_errors() {
         return (None, diagnostics);
     }
-    let program = compiler.finish(condition.flatten(), compiled, &uses, names);
+    let program = compiler.finish(condition.flatten(), parsed_variables, &uses, names);
     (Some(program), diagnostics)
 }
 

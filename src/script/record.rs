@@ -33,7 +33,7 @@ pub(super) struct Record(Arc<Cells>);
 struct Cells {
     fields: Fields,
     schema: Arc<Schema>,
-    cells: Vec<Cell>,
+    read: Vec<Cell>,
     identity: Option<(SourceName, String)>,
     whole: Option<Recipient>,
 }
@@ -76,16 +76,16 @@ impl Record {
         reads: &Reads,
     ) -> Self {
         let positions = columns.of(fields, &recipient.schema);
-        let mut cells = vec![Cell::Unread; fields.len()];
+        let mut read = vec![Cell::Unread; fields.len()];
         for &slot in &reads.slots {
-            cells[slot] = positions[slot]
+            read[slot] = positions[slot]
                 .and_then(|position| recipient.values.get(position))
                 .map_or(Cell::Absent, |value| Cell::Value(to_dynamic(value)));
         }
         Self(Arc::new(Cells {
             fields: fields.clone(),
             schema: recipient.schema.clone(),
-            cells,
+            read,
             identity: (reads.identity || reads.whole)
                 .then(|| (recipient.source.clone(), recipient.key.clone())),
             whole: reads.whole.then(|| recipient.clone()),
@@ -94,7 +94,7 @@ impl Record {
 
     /// The field at a slot.
     fn at(&self, slot: usize) -> Outcome {
-        match self.0.cells.get(slot) {
+        match self.0.read.get(slot) {
             Some(Cell::Value(value)) => Ok(value.clone()),
             Some(Cell::Absent) => self.unknown(&self.0.fields[slot]),
             Some(Cell::Unread) | None => match self.0.fields.get(slot) {
@@ -115,7 +115,7 @@ impl Record {
     /// The field with a name; `None` where the source has none.
     pub(super) fn find(&self, name: &str) -> Option<Dynamic> {
         let slot = self.0.fields.iter().position(|field| field == name);
-        match slot.and_then(|slot| self.0.cells.get(slot)) {
+        match slot.and_then(|slot| self.0.read.get(slot)) {
             Some(Cell::Value(value)) => Some(value.clone()),
             Some(Cell::Absent) => None,
             Some(Cell::Unread) | None => self.0.whole.as_ref()?.get(name).map(to_dynamic),

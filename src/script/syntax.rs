@@ -37,12 +37,21 @@ pub(super) fn offset(text: &str, line: usize, column: usize) -> usize {
 
 /// A syntax error as a finding.
 pub(super) fn diagnostic(excerpt: &Excerpt, error: &ParseError) -> Diagnostic {
-    let (message, help) = words(error.err_type());
     let position = error.position();
-    let length = match error.err_type() {
+    let (before, after) = around(excerpt.text(), position);
+    let (mut message, mut help) = words(error.err_type());
+    let mut length = match error.err_type() {
         ParseErrorType::Reserved(word) => word.len(),
         _ => 0,
     };
+    if matches!(error.err_type(), ParseErrorType::MissingToken(token, _) if token == ";") {
+        length = after.len();
+        message = match after {
+            ")" | "]" | "}" => format!("there is one `{after}` too many"),
+            _ => format!("the expression could end before `{after}`, and can't go on with it"),
+        };
+    }
+    help = help.or_else(|| other_languages(before, after).map(str::to_owned));
     let at = match error.err_type() {
         // Rhai says so behind the end, or nowhere.
         ParseErrorType::UnexpectedEOF => {
@@ -116,6 +125,10 @@ fn words(error: &ParseErrorType) -> (String, Option<String>) {
             None,
         ),
         ParseErrorType::VariableExpected => ("expected the name of a variable".to_owned(), None),
+        ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) => (
+            format!("there is no operator `{word}`"),
+            reserved_help(word).map(str::to_owned),
+        ),
         other => {
             let text = other.to_string();
             let mut letters = text.chars();
@@ -129,15 +142,60 @@ fn words(error: &ParseErrorType) -> (String, Option<String>) {
 
 fn reserved_help(word: &str) -> Option<&'static str> {
     Some(match word {
-        "===" => "did you mean `==`?",
+        "===" | "is" => "did you mean `==`?",
         "!==" => "did you mean `!=`?",
         "and" => "did you mean `&&`?",
         "or" => "did you mean `||`?",
         "not" => "did you mean `!`?",
         "null" | "nil" | "none" | "undefined" => "an empty cell is `()`",
+        "->" | "=>" => "a closure is written `|x| …`",
+        "#" => "a comment starts with `//`",
         "?" | ":" => "write `if … { … } else { … }`",
-        "is" => "did you mean `==`?",
         "match" | "case" => "write `if … else if …`",
+        _ => return None,
+    })
+}
+
+/// The word or symbol before a position, and the one at it.
+fn around(text: &str, position: Position) -> (&str, &str) {
+    let Some((line, column)) = position.line().zip(position.position()) else {
+        return ("", "");
+    };
+    let (before, after) = text.split_at(offset(text, line, column));
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let before = before.trim_end();
+    let first = if before.ends_with(word) {
+        before.trim_end_matches(word).len()
+    } else {
+        before
+            .trim_end_matches(|c: char| c.is_ascii_punctuation())
+            .len()
+    };
+    let end = if after.starts_with(word) {
+        after.find(|c| !word(c))
+    } else if after.starts_with("=>") {
+        Some(2)
+    } else {
+        after.chars().next().map(char::len_utf8)
+    };
+    (&before[first..], &after[..end.unwrap_or(after.len())])
+}
+
+/// What somebody who knows another language may have meant.
+fn other_languages(before: &str, after: &str) -> Option<&'static str> {
+    Some(match (before, after) {
+        (_, "and" | "AND") => "did you mean `&&`?",
+        (_, "or" | "OR") => "did you mean `||`?",
+        ("not" | "NOT", _) => "did you mean `!`?",
+        (_, "is" | "eq" | "equals") => "did you mean `==`?",
+        (_, "like" | "LIKE") => "write `contains(text, part)`, `starts_with(…)` or `matches(…)`",
+        (_, "between" | "BETWEEN") => "write `x >= 1 && x <= 3`",
+        (_, "=>") => "did you mean `>=`? A closure is written `|x| …`",
+        ("=", "<") => "did you mean `<=`?",
+        ("<", ">") => "did you mean `!=`?",
+        ("<-", _) => "put a space between `<` and `-`",
+        (_, "“" | "”" | "„" | "‘" | "’") => "a text stands in straight quotes: \"text\"",
+        (_, ",") => "a number has no separators: write 3000 or 3_000",
         _ => return None,
     })
 }

@@ -372,3 +372,50 @@ fn a_condition_is_split_into_clauses() {
         .unwrap_err();
     assert_eq!(error.place, whole.place, "a clause fails at its own place");
 }
+
+#[test]
+fn habits_from_other_languages_are_understood() {
+    for (condition, expected) in [
+        (
+            "r.vip and r.points > 3",
+            "1:16: the expression could end before `and`, and can't go on with it (did you mean `&&`?)",
+        ),
+        (
+            "not r.vip",
+            "1:14: the expression could end before `r`, and can't go on with it (did you mean `!`?)",
+        ),
+        (
+            "r.points > 3 ? true : false",
+            "1:23: there is no operator `?` (write `if … { … } else { … }`)",
+        ),
+        ("r.points <> 3", "(did you mean `!=`?)"),
+        ("r.points =< 3", "(did you mean `<=`?)"),
+        ("r.points => 3", "(did you mean `>=`?"),
+        ("r.name like \"a\"", "(write `contains(text, part)`"),
+        (
+            "r.name == “a”",
+            "(a text stands in straight quotes: \"text\")",
+        ),
+        ("r.points > 3)", "1:22: there is one `)` too many"),
+        (
+            "r.points > 3,000",
+            "(a number has no separators: write 3000 or 3_000)",
+        ),
+        ("r->name == 1", "there is no operator `->`"),
+        ("r.points > 3 # comment", "(a comment starts with `//`)"),
+    ] {
+        let found = Bench::new(&[]).findings(condition).join("\n");
+        assert!(found.contains(expected), "{condition}: {found}");
+    }
+    let found = failure("r.renews_on < 2026-12-01");
+    assert!(
+        found.contains("write `date(\"2026-12-01\")` for a date"),
+        "{found}"
+    );
+    let found = failure("r.name.len == 3");
+    assert!(found.contains("did you mean the function len("), "{found}");
+    assert_eq!(
+        failure("r.no_vip | true"),
+        "`|` can't be used on these values"
+    );
+}

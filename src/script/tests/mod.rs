@@ -1,5 +1,7 @@
 //! A bench for expressions: one recipient, one campaign, on the 1st of December 2026 in Berlin.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 mod check;
 mod history;
 mod places;
