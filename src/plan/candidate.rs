@@ -4,9 +4,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AddressHash, Channel, RecipientHash, SkipReason, Value};
-
-use super::digest;
+use crate::model::{AddressHash, Channel, SkipReason, Value};
 
 /// What records are sorted by: the recipient's hash, then where the row stood in the sources, then the channel.
 pub(super) const KEY: usize = 24;
@@ -41,18 +39,6 @@ pub(super) fn parts(key: &[u8; KEY]) -> ([u8; 16], Order) {
     hash.copy_from_slice(&key[..16]);
     order.copy_from_slice(&key[16..]);
     (hash, Order(u64::from_be_bytes(order)))
-}
-
-/// The hash of a row that must not stand for its recipient: it could not be read, or another row has its key. The ledger has
-/// one row for each recipient and channel, and that belongs to the row that counts.
-pub(super) fn aside(recipient: RecipientHash, position: u64) -> [u8; 16] {
-    let hash = digest::tagged(
-        "campanile row aside 1",
-        &[&recipient.0, &position.to_le_bytes()],
-    );
-    let mut short = [0; 16];
-    short.copy_from_slice(&hash.as_bytes()[..16]);
-    short
 }
 
 /// One delivery that may come to be.

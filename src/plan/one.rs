@@ -268,7 +268,7 @@ impl Checker {
         let identity = &self.rules.identity;
         let stop = |subject| {
             let entries = self.runtime.block_on(store.suppressions_of(subject))?;
-            Ok(strongest(entries.iter(), &campaign.topic, campaign.purpose))
+            Ok::<_, StoreError>(strongest(entries.iter(), &campaign.topic, campaign.purpose))
         };
         let recipient = identity.recipient(&checked.recipient.source, &checked.recipient.key);
         if let Some(stop) = stop(Subject::Recipient(recipient))? {

@@ -1,12 +1,11 @@
 //! Who is left: duplicates, suppressions and cooldown, found by reading sorted records beside sorted lists.
 //!
 //! Records are sorted once, by recipient, and read twice: here, to find out about each, and in [`settle`](super::settle), to
-//! write it down. What is found out is a verdict, filed under the record's number in that order.
+//! write it down. Why one is not sent is filed under its number in that order.
 
 use std::{io, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use crate::{
@@ -41,25 +40,14 @@ pub(super) struct Resolver {
     pub(super) cancelled: Cancelled,
 }
 
-/// What became of a record that its row alone did not tell.
-#[derive(Serialize, Deserialize)]
-pub(super) enum Verdict {
-    /// It is not sent.
-    Stop(SkipReason, Option<String>),
-    /// Another row is that recipient: this one is among [`Resolved::aside`].
-    Aside,
-}
-
 /// Everything that is known about an audience.
 pub(super) struct Resolved {
     /// All records, by recipient.
     pub(super) records: Sorted<KEY>,
     /// How many there are.
     pub(super) count: u64,
-    /// What became of some of them, by their number.
-    pub(super) verdicts: Sorted<8>,
-    /// Rows with a key that an earlier row has, under a hash of their own.
-    pub(super) aside: Sorted<KEY>,
+    /// Why some of them are not sent, where their row alone does not tell: a [`Stop`] under their number.
+    pub(super) stops: Sorted<8>,
 }
 
 impl Resolver {
@@ -119,23 +107,21 @@ impl Resolver {
                 ..Head::default()
             };
             Candidate::bare(head).encode(&mut body);
-            let hash = candidate::aside(self.rules.identity.recipient(source, key), position);
+            let hash = self.rules.identity.recipient(source, key).0;
             records.push(candidate::key(hash, Order::new(position, channel)), &body)?;
         }
         Ok(())
     }
 
     fn resolve(&self, records: Sorted<KEY>, count: u64) -> Result<Resolved, PlanError> {
-        let mut verdicts = Sorter::new(self.limits.marks);
-        let mut aside = Sorter::new(self.limits.marks);
+        let mut stops = Sorter::new(self.limits.marks);
         let mut addresses = Sorter::new(self.limits.marks);
-        self.by_recipient(&records, &mut verdicts, &mut aside, &mut addresses)?;
-        self.by_address(&addresses.finish()?, &mut verdicts)?;
+        self.by_recipient(&records, &mut stops, &mut addresses)?;
+        self.by_address(&addresses.finish()?, &mut stops)?;
         Ok(Resolved {
             records,
             count,
-            verdicts: verdicts.finish()?,
-            aside: aside.finish()?,
+            stops: stops.finish()?,
         })
     }
 
@@ -151,8 +137,7 @@ impl Resolver {
     fn by_recipient(
         &self,
         records: &Sorted<KEY>,
-        verdicts: &mut Sorter<8>,
-        aside: &mut Sorter<KEY>,
+        stops: &mut Sorter<8>,
         addresses: &mut Sorter<KEY>,
     ) -> Result<(), PlanError> {
         let mut suppressed = self.suppressed();
@@ -169,52 +154,42 @@ impl Resolver {
         while let Some((key, body)) = records.pull()? {
             self.pause(number)?;
             let (hash, order) = candidate::parts(&key);
-            let candidate = Candidate::decode(body)?;
-            let position = order.position();
-            match first {
-                Some((of, row)) if of == hash && row != position => {
-                    self.put_aside(aside, candidate.head, order)?;
-                    verdicts.push(number.to_be_bytes(), &encode(&Verdict::Aside))?;
-                    number += 1;
-                    continue;
+            let head = Candidate::decode(body)?.head;
+            let stop = match (first, head.skip) {
+                // What can't be read is told under its key, and does not take the place of a row that can.
+                (_, Some((SkipReason::InvalidRow, _))) => None,
+                (Some((of, row)), _) if of == hash && row != order.position() => {
+                    Some((SkipReason::DuplicateKey, None))
                 }
-                _ => first = Some((hash, position)),
-            }
-            if candidate.head.skip.is_none() {
-                let stop = match suppressed.stop(hash)? {
-                    Some(stop) => Some(stop),
-                    None if rested.had(hash)? => Some((SkipReason::Cooldown, None)),
-                    None => None,
-                };
-                match (stop, candidate.head.address_hash) {
-                    (Some(stop), _) => verdict(verdicts, number, stop)?,
-                    (None, Some(address)) => {
-                        addresses.push(candidate::key(address.0, order), &number.to_be_bytes())?;
+                (_, skip) => {
+                    first = Some((hash, order.position()));
+                    match (skip, head.address_hash) {
+                        (Some(_), _) => None,
+                        (None, None) => Some((SkipReason::NoAddress, None)),
+                        (None, Some(address)) => {
+                            let mut stop = suppressed.stop(hash)?;
+                            if stop.is_none() && rested.had(hash)? {
+                                stop = Some((SkipReason::Cooldown, None));
+                            }
+                            if stop.is_none() {
+                                let key = candidate::key(address.0, order);
+                                addresses.push(key, &number.to_be_bytes())?;
+                            }
+                            stop
+                        }
                     }
-                    (None, None) => verdict(verdicts, number, (SkipReason::NoAddress, None))?,
                 }
+            };
+            if let Some(stop) = stop {
+                put(stops, number, &stop)?;
             }
             number += 1;
         }
         Ok(())
     }
 
-    fn put_aside(&self, aside: &mut Sorter<KEY>, head: Head<'_>, order: Order) -> io::Result<()> {
-        let source = &self.rules.campaign.audience.sources[head.source as usize];
-        let recipient = self.rules.identity.recipient(source, head.key);
-        let hash = candidate::aside(recipient, order.position());
-        let mut body = Vec::new();
-        let skip = Some((SkipReason::DuplicateKey, None));
-        Candidate::bare(Head { skip, ..head }).encode(&mut body);
-        aside.push(candidate::key(hash, order), &body)
-    }
-
     /// Suppressed and duplicate addresses.
-    fn by_address(
-        &self,
-        addresses: &Sorted<KEY>,
-        verdicts: &mut Sorter<8>,
-    ) -> Result<(), PlanError> {
+    fn by_address(&self, addresses: &Sorted<KEY>, stops: &mut Sorter<8>) -> Result<(), PlanError> {
         let once = self.rules.campaign.audience.dedupe == Dedupe::Address;
         let mut suppressed = self.suppressed();
         let mut last = None;
@@ -231,7 +206,7 @@ impl Resolver {
             };
             last = Some(hash);
             if let Some(stop) = stop {
-                verdict(verdicts, self::number(number)?, stop)?;
+                put(stops, self::number(number)?, &stop)?;
             }
         }
         Ok(())
@@ -246,22 +221,14 @@ impl Resolver {
     }
 }
 
-fn verdict(verdicts: &mut Sorter<8>, number: u64, (reason, detail): Stop) -> io::Result<()> {
-    verdicts.push(
-        number.to_be_bytes(),
-        &encode(&Verdict::Stop(reason, detail)),
-    )
+fn put(stops: &mut Sorter<8>, number: u64, stop: &Stop) -> io::Result<()> {
+    let body = postcard::to_allocvec(stop).expect("a reason has no type postcard refuses");
+    stops.push(number.to_be_bytes(), &body)
 }
 
-fn encode(verdict: &Verdict) -> Vec<u8> {
-    postcard::to_allocvec(verdict).expect("a verdict has no type postcard refuses")
-}
-
-impl Verdict {
-    /// Reads it again.
-    pub(super) fn decode(bytes: &[u8]) -> io::Result<Self> {
-        postcard::from_bytes(bytes).map_err(|_| damaged())
-    }
+/// Reads a reason again.
+pub(super) fn read_stop(bytes: &[u8]) -> io::Result<Stop> {
+    postcard::from_bytes(bytes).map_err(|_| damaged())
 }
 
 fn number(bytes: &[u8]) -> io::Result<u64> {

@@ -200,7 +200,7 @@ impl Sieve {
         let line = format!("line {}", invalid.line);
         let shown = invalid.key.as_deref().unwrap_or(&line);
         let channel = reach::first_channel(&rules.campaign.reach);
-        let hash = candidate::aside(rules.identity.recipient(name, shown), position);
+        let hash = rules.identity.recipient(name, shown).0;
         sifted.pile.push(
             candidate::key(hash, Order::new(position, channel)),
             &Candidate::bare(Head {

@@ -15,7 +15,7 @@ use super::{
     candidate::{self, Candidate, Order},
     digest::PlanDigest,
     gather::Limits,
-    resolve::{Resolved, Resolver, Verdict},
+    resolve::{Resolved, Resolver, read_stop},
     sample::Sampler,
     spill::Sorter,
     suppressed::Stop,
@@ -59,36 +59,18 @@ impl<'a> Settler<'a> {
         progress.records.store(resolved.count, Ordering::Relaxed);
         self.freezer = Freezer::open(self.resolver)?;
         let mut records = resolved.records.records()?;
-        let mut aside = resolved.aside.records()?;
-        let mut verdicts = resolved.verdicts.records()?;
+        let mut stops = resolved.stops.records()?;
         let mut number: u64 = 0;
-        loop {
-            self.resolver.pause(self.sequence)?;
-            let (next, put_aside) = (records.peek()?, aside.peek()?);
-            // Rows that stand aside have their own place in the order of hashes.
-            if put_aside.is_some_and(|put_aside| next.is_none_or(|next| put_aside < next)) {
-                if let Some((key, body)) = aside.pull()? {
-                    self.row(&key, &Candidate::decode(body)?, None)?;
-                }
-                continue;
-            }
-            let Some((key, body)) = records.pull()? else {
-                break;
-            };
+        while let Some((key, body)) = records.pull()? {
+            self.resolver.pause(number)?;
             let mut stop = None;
-            let mut stands_aside = false;
-            if verdicts.peek()? == Some(number.to_be_bytes())
-                && let Some((_, verdict)) = verdicts.pull()?
+            if stops.peek()? == Some(number.to_be_bytes())
+                && let Some((_, reason)) = stops.pull()?
             {
-                match Verdict::decode(verdict)? {
-                    Verdict::Stop(reason, detail) => stop = Some((reason, detail)),
-                    Verdict::Aside => stands_aside = true,
-                }
+                stop = Some(read_stop(reason)?);
             }
+            self.row(&key, &Candidate::decode(body)?, stop)?;
             number += 1;
-            if !stands_aside {
-                self.row(&key, &Candidate::decode(body)?, stop)?;
-            }
         }
         self.finish()
     }

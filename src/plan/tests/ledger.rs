@@ -20,6 +20,8 @@ pub(super) struct Ledger {
     /// How often pages were asked for.
     pub(super) pages: Mutex<usize>,
     pub(super) fails: bool,
+    /// Recipients and channels of the frozen rows that stand for a recipient.
+    pub(super) own: Mutex<BTreeSet<(RecipientHash, Channel)>>,
 }
 
 #[async_trait]
@@ -34,13 +36,19 @@ impl Store for Ledger {
         for row in rows {
             if let Some(last) = frozen.last() {
                 assert_eq!(row.sequence, last.sequence + 1);
-                assert!(
-                    (row.recipient, row.channel) > (last.recipient, last.channel),
-                    "one row a recipient and channel, sorted"
-                );
+                assert!(row.recipient >= last.recipient, "sorted");
             } else {
                 assert_eq!(row.sequence, 0);
             }
+            let twin = matches!(
+                row.skip,
+                Some((SkipReason::DuplicateKey | SkipReason::InvalidRow, _))
+            );
+            let of = (row.recipient, row.channel);
+            assert!(
+                twin || self.own.lock().insert(of),
+                "one row a recipient and channel"
+            );
             frozen.push(row);
         }
         Ok(())

@@ -286,6 +286,7 @@ impl World {
     async fn plan_with(&self, sources: Vec<Arc<dyn Source>>) -> Result<Plan, PlanError> {
         *self.ledger.frozen.lock() = Vec::new();
         *self.ledger.addresses.lock() = Vec::new();
+        self.ledger.own.lock().clear();
         let names = &self.campaign.audience.sources;
         let origins = names.iter().zip(sources).map(|(name, source)| Origin {
             name: name.clone(),
