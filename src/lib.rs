@@ -1,5 +1,67 @@
 //! Campanile sends bulk email from campaigns that live as files in a repository.
+//!
+//! A *workspace* is a folder with `campanile.toml` (settings), `campaigns/` (one TOML file a campaign, with its templates) and
+//! `scripts/` (Rhai). An [`Engine`](engine::Engine) opens it, works out who should get what and when, sends it, and can answer
+//! for every single recipient. The `campanile` program is a thin face over this library.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), campanile::control::Refused> {
+//! use campanile::{control::ServeOptions, engine::{Access, Engine}};
+//!
+//! let engine = Engine::builder("path/to/workspace").open(Access::Write).await?;
+//! let plan = engine.plan(&"billing/renewal".parse().expect("an id"), 12).await?;
+//! println!("{} of {} would get it", plan.totals.to_send, plan.totals.total);
+//! engine.serve(ServeOptions::default(), std::future::pending()).await
+//! # }
+//! ```
+//!
+//! # The road
+//!
+//! ```text
+//! files ──load──▶ Snapshot ──due?──▶ Occurrence ──plan──▶ Plan ──freeze──▶ ledger ──claim──▶ last check ──render──▶ transport
+//!                                        ▲                                  ▲                                          │
+//!                                    schedule                               └───────────────── outcome ◀──────────────┘
+//! ```
+//!
+//! One way, no short cuts. Planning streams the source once, in fixed memory, and freezes what each message needs into the
+//! ledger. Sending claims small batches from the ledger and never looks at the source again.
+//!
+//! # The rooms
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`model`] | the words as types, and what can be wrong with a file; no I/O |
+//! | [`source`] | where recipients come from: one file a kind, behind one trait |
+//! | [`transport`] | ways out: one file or folder a kind, behind one trait |
+//! | [`store`] | the ledger and the rest of what must last, behind one trait; SQLite is the default |
+//! | [`script`] | Rhai, sandboxed and strict: conditions and variables |
+//! | [`message`] | a delivery becomes bytes: templates, mail, links |
+//! | [`workspace`] | files become a [`Snapshot`](workspace::Snapshot); watching them |
+//! | [`schedule`] | when campaigns are due |
+//! | [`plan`] | who gets it, by which channel, who not and why |
+//! | [`dispatch`] | claim, render, last check, pace, send, record |
+//! | [`engine`] | ties the rooms together: what an embedding program holds |
+//! | [`control`] | commands, the socket, the daemon |
+//! | `web` | public pages (the way out), private pages (status, metrics) |
+//! | `cli` | the verbs of the program |
+//!
+//! Imports point up this table, never down.
+//!
+//! # What it promises
+//!
+//! 1. Nobody gets the same occurrence twice: the ledger's key is campaign, occurrence, recipient, channel.
+//! 2. Nobody is silently lost: everybody who matched ends in a status with a reason, through `kill -9` at any instant. What was
+//!    handed over without its answer being seen is `in_doubt`, and there are never more of those than `[store] max_in_doubt`.
+//! 3. Unsubscribing wins: it is checked when planning, and again in the transaction that lets a message leave.
+//! 4. A script that fails never sends.
+//! 5. In doubt, hold: what does not check starts nothing, and its neighbours never notice.
+//! 6. Taking a campaign away stops it.
+//! 7. A run is pinned to the files it was planned with.
+//! 8. Late is not now: an occurrence missed by more than its `grace` is skipped and shown.
+//! 9. Memory is flat: nothing grows with the audience.
+//! 10. Every "why?" has a command.
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -1,9 +1,11 @@
-//! The lock, the socket, and one enum of commands that the CLI, the admin pages and embedding programs all speak.
+//! The lock, the socket, and one enum of commands that the CLI, the admin pages and embedding programs all speak. The daemon
+//! is wired here.
 
 mod command;
 mod reply;
 mod serve;
 mod session;
+mod socket;
 
 pub use command::{Command, SuppressionTarget};
 pub use reply::{

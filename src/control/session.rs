@@ -1,45 +1,120 @@
 //! How a command reaches an engine: through the daemon's socket, or an engine of its own under the free lock.
 
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
-use super::{Command, Refused, Reply};
+use crate::{
+    engine::{Access, Engine},
+    model::{RunId, RunState},
+};
+
+use super::{Command, Refused, RefusedKind, Reply, RunStatus, socket};
+
+/// How often progress is looked at.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// A way to an engine.
-pub struct Session {}
+pub struct Session(Way);
+
+enum Way {
+    Daemon(PathBuf),
+    Own(Arc<Engine>),
+}
 
 impl Session {
     /// For commands that only read: the daemon if there is one, else the files and the store, read-only.
     pub async fn read(workspace: &Path) -> Result<Self, Refused> {
-        let _ = workspace;
-        todo!()
+        Self::open(workspace, Access::Read).await
     }
 
     /// For commands that change something: the daemon if there is one, else an engine under the store's lock.
     pub async fn write(workspace: &Path) -> Result<Self, Refused> {
-        let _ = workspace;
-        todo!()
+        Self::open(workspace, Access::Write).await
+    }
+
+    async fn open(workspace: &Path, access: Access) -> Result<Self, Refused> {
+        let socket = socket::path(&Engine::store_path(workspace).await?);
+        if tokio::net::UnixStream::connect(&socket).await.is_ok() {
+            return Ok(Self(Way::Daemon(socket)));
+        }
+        Ok(Self(Way::Own(
+            Engine::builder(workspace).open(access).await?,
+        )))
     }
 
     /// Whether a daemon is behind it.
     pub fn is_daemon(&self) -> bool {
-        todo!()
+        matches!(self.0, Way::Daemon(_))
     }
 
     /// Carries a command out.
     pub async fn execute(&self, command: Command) -> Result<Reply, Refused> {
-        let _ = command;
-        todo!()
+        match &self.0 {
+            Way::Daemon(socket) => socket::ask(socket, &command).await,
+            Way::Own(engine) => engine.execute(command).await,
+        }
     }
 
     /// Where no daemon runs: sends until the run is over, paused or held, or `stop` resolves (then what is in flight ends in
     /// order). With a daemon: waits for the same. `progress` is called whenever the counts have moved.
     pub async fn drive(
         &self,
-        run: crate::model::RunId,
-        progress: &mut (dyn FnMut(&super::RunStatus) + Send),
+        run: RunId,
+        progress: &mut (dyn FnMut(&RunStatus) + Send),
         stop: impl Future<Output = ()> + Send,
-    ) -> Result<super::RunStatus, Refused> {
-        let _ = (run, progress, stop);
-        todo!()
+    ) -> Result<RunStatus, Refused> {
+        if let Way::Own(engine) = &self.0 {
+            engine.start_sending(Some(run)).await?;
+        }
+        let watched = self.watch(run, progress, stop).await;
+        if let Way::Own(engine) = &self.0 {
+            engine.stop_sending().await;
+        }
+        watched?;
+        self.look(run).await
+    }
+
+    async fn watch(
+        &self,
+        run: RunId,
+        progress: &mut (dyn FnMut(&RunStatus) + Send),
+        stop: impl Future<Output = ()> + Send,
+    ) -> Result<(), Refused> {
+        let mut stop = pin!(stop);
+        let mut shown = None;
+        loop {
+            let status = self.look(run).await?;
+            if shown.as_ref() != Some(&status.counts) {
+                progress(&status);
+                shown = Some(status.counts.clone());
+            }
+            if !matches!(
+                status.state,
+                RunState::Planning | RunState::Scheduled | RunState::Sending
+            ) {
+                return Ok(());
+            }
+            if let Way::Own(engine) = &self.0 {
+                engine.heartbeat().await?;
+            }
+            tokio::select! {
+                () = &mut stop => return Ok(()),
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    async fn look(&self, run: RunId) -> Result<RunStatus, Refused> {
+        match self.execute(Command::Run { run }).await? {
+            Reply::Run(status) => Ok(*status),
+            other => Err(Refused::new(
+                RefusedKind::Failed,
+                format!("the engine answered something else: {other:?}"),
+            )),
+        }
     }
 }

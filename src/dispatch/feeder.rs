@@ -99,8 +99,10 @@ impl Feeder {
             .filter(|queue| queue.transport == self.transport.way.name)
             .filter(|queue| self.shared.only.is_none_or(|only| queue.run == only))
             .collect();
-        self.queues
-            .retain(|id, _| open.iter().any(|queue| queue.id == *id));
+        self.queues.retain(|id, state| {
+            open.iter()
+                .any(|queue| queue.id == *id && queue.epoch == state.queue.epoch)
+        });
         for queue in open {
             if self.queues.contains_key(&queue.id) {
                 continue;

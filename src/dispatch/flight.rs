@@ -70,6 +70,9 @@ pub(super) struct InFlight {
     pub(super) attempt: Attempt,
     pub(super) transport: Arc<TransportState>,
     pub(super) queue: Arc<QueueState>,
-    /// Held until the outcome is durable.
+    #[expect(
+        dead_code,
+        reason = "held until the outcome is durable, freed by being dropped"
+    )]
     pub(super) slot: Slot,
 }

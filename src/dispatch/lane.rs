@@ -183,8 +183,7 @@ impl LaneWorker {
             return true;
         };
         if lane.send(batch).await == Fate::Closed {
-            self.lane = None;
-            self.transport.connections.fetch_sub(1, Ordering::Relaxed);
+            self.close().await;
         }
         true
     }

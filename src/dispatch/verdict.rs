@@ -13,6 +13,8 @@ use super::circuit::Circuit;
 
 /// The first pause of a deferred delivery; each further one is three times as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
+/// The same after a lost connection, which another connection often mends.
+const FIRST_PAUSE_AFTER_LOSS: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// What is known of an attempt when its answer comes.
@@ -38,7 +40,11 @@ pub(super) fn judge(
             (Outcome::Sent, words, false)
         }
         Answer::Unknown { words } => (Outcome::InDoubt, words, false),
-        Answer::NotStarted { words } => (defer(attempt, None, now), words, false),
+        Answer::NotStarted { words } => (
+            defer(attempt, FIRST_PAUSE_AFTER_LOSS, None, now),
+            words,
+            false,
+        ),
         Answer::Refused {
             scope: Scope::Transport,
             retry_after,
@@ -65,7 +71,7 @@ pub(super) fn judge(
             ..
         } => {
             circuit.success();
-            (defer(attempt, retry_after, now), words, false)
+            (defer(attempt, FIRST_PAUSE, retry_after, now), words, false)
         }
     };
     let words = if outcome == Outcome::Failed && attempt.is_too_old(now) && !suppress {
@@ -87,12 +93,17 @@ impl Attempt {
     }
 }
 
-fn defer(attempt: &Attempt, retry_after: Option<Duration>, now: DateTime<Utc>) -> Outcome {
+fn defer(
+    attempt: &Attempt,
+    first_pause: Duration,
+    retry_after: Option<Duration>,
+    now: DateTime<Utc>,
+) -> Outcome {
     if attempt.is_too_old(now) {
         return Outcome::Failed;
     }
     let pause = retry_after.unwrap_or_else(|| {
-        let grown = FIRST_PAUSE
+        let grown = first_pause
             .saturating_mul(3_u32.saturating_pow(attempt.number.saturating_sub(1).min(12)));
         let grown = grown.min(LONGEST_PAUSE);
         // Up to a tenth longer, each delivery its own part, so that what failed together is not tried again together.
@@ -151,7 +162,7 @@ mod tests {
         };
         assert_eq!(
             [1, 2, 3, 4, 5, 6, 60].map(pause),
-            [10, 30, 90, 270, 810, 2430, 3600]
+            [1, 3, 9, 27, 81, 243, 3600]
         );
         let late = judge(
             &attempt(9, TimeDelta::hours(24)),

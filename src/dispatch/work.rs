@@ -73,6 +73,7 @@ impl RunWork {
             values: &values,
             occurrence: &self.run.occurrence,
             now: self.run.due,
+            zone: &self.loaded.zone,
             date: now,
             message_id: &self.message_id(claimed, channel),
             unsubscribe_url: unsubscribe_url.as_deref(),

@@ -12,6 +12,8 @@ use super::{
 pub struct Campaign {
     /// Its id: the path under `campaigns/` without `.toml`, or what `id =` says.
     pub id: CampaignId,
+    /// Whether the file says `id =`: then it can't be mistaken for another that was renamed.
+    pub declares_id: bool,
     /// Its name for people; the id where the file has none.
     pub name: String,
     /// The file.

@@ -3,6 +3,7 @@
 //! A delivery's life: frozen with its plan, claimed (read only), begun (its intent is durable: only now there is a
 //! [`Permit`]), sent, done (its outcome is durable). What a crash leaves begun and not done becomes `in_doubt`.
 
+mod lock;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
@@ -17,6 +18,10 @@ use crate::model::{
     OccurrenceName, Outcomes, Permit, Purpose, RecipientHash, Run, RunId, RunState, SkipReason,
     SourceName, Status, Subject, Suppression, SuppressionReason, TopicName, Totals, TransportName,
 };
+
+pub use lock::{Lock, LockError, beside};
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 
 /// What lasts. One process writes a store at a time (it holds the lease); every method is one transaction.
 #[async_trait]
@@ -365,6 +370,8 @@ pub struct Queue {
     pub id: QueueId,
     /// The run.
     pub run: RunId,
+    /// Raised whenever the run's state changes or deliveries of it are queued again: what was claimed before is claimed anew.
+    pub epoch: i64,
     /// The run's campaign.
     pub campaign: CampaignId,
     /// The channel.

@@ -106,6 +106,7 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
     }
     let campaign = Campaign {
         name: name.unwrap_or_else(|| id.to_string()),
+        declares_id: root.has("id"),
         id,
         file: root.file().clone(),
         topic: topic.name.clone(),

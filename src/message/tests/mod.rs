@@ -44,6 +44,7 @@ fn mail(format: BodyFormat, subject: &str, body: &str) -> Mail {
     let column = |name: &str, kind| (name.to_owned(), kind);
     Mail {
         campaign: Campaign {
+            declares_id: false,
             id: "billing/renewal".parse().unwrap(),
             name: "Renewal reminder".to_owned(),
             file: file.clone(),

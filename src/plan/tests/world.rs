@@ -165,6 +165,7 @@ pub(super) fn campaign() -> Campaign {
         expression: Excerpt::whole(&file),
     };
     Campaign {
+        declares_id: false,
         id: "news".parse().unwrap(),
         name: "News".to_owned(),
         file: file.clone(),

@@ -418,7 +418,9 @@ async fn a_row_without_end_stays_in_bounded_memory() {
 
 /// Many rows, so that the file is still being read when its first batches are here.
 fn large() -> String {
-    (0..200_000).fold("id,n\n".to_owned(), |text, n| text + &format!("{n},x\n"))
+    (0..200_000).fold("id,n\n".to_owned(), |text, n| {
+        text + format!("{n},x\n").as_str()
+    })
 }
 
 async fn changed_by(change: impl FnOnce(&Path)) {

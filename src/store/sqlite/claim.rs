@@ -14,7 +14,7 @@ use crate::{
 
 pub(super) fn queues(db: &Connection) -> Result<Vec<Queue>> {
     let mut queues = db.prepare_cached(
-        "SELECT queue.id, run.id, run.campaign, queue.channel, queue.transport, run.layout, queue.cursor
+        "SELECT queue.id, run.id, run.campaign, queue.channel, queue.transport, run.layout, queue.cursor, run.epoch
          FROM run JOIN queue ON queue.run = run.id WHERE run.state = ?1 ORDER BY queue.id",
     )?;
     let queues = queues.query_map([RunState::Sending.as_str()], |row| {
@@ -23,6 +23,7 @@ pub(super) fn queues(db: &Connection) -> Result<Vec<Queue>> {
         Ok(Queue {
             id: QueueId(row.get(0)?),
             run,
+            epoch: row.get(7)?,
             campaign: row.get::<_, Text<_>>(2)?.0,
             channel: row.get::<_, Code<_>>(3)?.0,
             transport: row.get::<_, Text<_>>(4)?.0,

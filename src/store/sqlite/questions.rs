@@ -64,7 +64,7 @@ fn conditions(filter: &DeliveryFilter) -> String {
     let channel = filter.channel.map_or_else(String::new, |channel| {
         format!(" AND channel = {}", channel.code())
     });
-    status + &channel
+    status + channel.as_str()
 }
 
 fn of_run(

@@ -165,7 +165,8 @@ pub(super) fn note_times(
     Ok(())
 }
 
-/// A run that is over sends again, because somebody asked for some of its deliveries by name; any other goes on as it is.
+/// A run that is over sends again, because somebody asked for some of its deliveries by name; any other stays in its state.
+/// Its epoch is raised in either case: whoever claims from it starts at the cursors again.
 pub(super) fn reopen(db: &Connection, run: RunId, now: DateTime<Utc>) -> Result<()> {
     if known_state(db, run)?.is_over() {
         db.prepare_cached(
@@ -173,6 +174,9 @@ pub(super) fn reopen(db: &Connection, run: RunId, now: DateTime<Utc>) -> Result<
         )?
         .execute(params![Id(run), RunState::Sending.as_str()])?;
         note_times(db, run, RunState::Sending, now)?;
+    } else {
+        db.prepare_cached("UPDATE run SET epoch = epoch + 1 WHERE id = ?1")?
+            .execute([Id(run)])?;
     }
     Ok(())
 }

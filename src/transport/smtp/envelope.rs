@@ -150,7 +150,7 @@ mod tests {
     fn parameters_are_given_where_they_are_needed_and_offered() {
         let commands = |mail: &OutgoingEmail, offered: &Extensions| {
             Envelope::new(mail, offered)
-                .map(|envelope| envelope.mail + &envelope.rcpt)
+                .map(|envelope| envelope.mail + envelope.rcpt.as_str())
                 .unwrap()
         };
         let ascii = mail("a@x.example", "b@y.example", "A: b\r\n\r\nc\r\n");

@@ -1,0 +1,237 @@
+//! From a folder to a snapshot, a store, and the keys that are kept in it.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use chrono::{DateTime, Utc};
+use secrecy::ExposeSecret;
+
+use crate::{
+    control::{Refused, RefusedKind},
+    message::links::Links,
+    model::{Diagnostic, Identity, Severity},
+    store::{Lock, LockError, SqliteStore, Store, TakenOver},
+    workspace::{self, Settings, Snapshot, Tree},
+};
+
+use super::Writing;
+
+/// The setting under which the identity key is kept.
+const IDENTITY_KEY: &str = "identity_key";
+/// The setting under which a made link secret is kept.
+const LINK_SECRET: &str = "link_secret";
+
+/// The workspace's folder as an absolute path; it must hold a `campanile.toml`.
+pub(super) fn absolute(folder: &Path) -> Result<PathBuf, Refused> {
+    let usage = |message: String| Refused::new(RefusedKind::Usage, message);
+    let path = folder
+        .canonicalize()
+        .map_err(|error| usage(format!("{}: {error}", folder.display())))?;
+    if path.join("campanile.toml").is_file() {
+        return Ok(path);
+    }
+    Err(usage(format!(
+        "{} is not a workspace: it has no campanile.toml (--workspace names another folder)",
+        path.display()
+    )))
+}
+
+/// Reads and checks all files.
+pub(super) async fn load_from_disk(folder: &Path) -> Result<(Arc<Tree>, Snapshot), Refused> {
+    let root = folder.to_owned();
+    let tree = blocking(move || Tree::read(&root)).await;
+    let tree = tree.map_err(|error| {
+        Refused::new(
+            RefusedKind::Failed,
+            format!("{}: {error}", folder.display()),
+        )
+    })?;
+    let tree = Arc::new(tree);
+    Ok((tree.clone(), load(folder, tree).await))
+}
+
+/// Checks a tree of files: the settings, then the sources they name (only their headers), then the campaigns.
+pub(super) async fn load(folder: &Path, tree: Arc<Tree>) -> Snapshot {
+    let (root, files) = (folder.to_owned(), tree.clone());
+    let (settings, _) = blocking(move || workspace::load_settings(&files, &root)).await;
+    let (mut schemas, mut unreadable) = (BTreeMap::new(), Vec::new());
+    for (name, source) in settings.iter().flat_map(|settings| &settings.sources) {
+        match source.config.open(&source.context).describe().await {
+            Ok(schema) => {
+                schemas.insert(name.clone(), Arc::new(schema));
+            }
+            Err(error) => unreadable.push(
+                Diagnostic::error("source-error", source.place.clone(), error.to_string()).help(
+                    "campaigns with this source are held as `source_error` until it can be read",
+                ),
+            ),
+        }
+    }
+    let root = folder.to_owned();
+    let mut snapshot = blocking(move || workspace::load(&tree, &root, &schemas)).await;
+    snapshot.diagnostics.extend(unreadable);
+    snapshot
+}
+
+/// Runs what reads files or computes off the async threads.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work)
+        .await
+        .expect("loading does not panic")
+}
+
+/// The refusal of a workspace whose settings do not check.
+pub(super) fn broken(snapshot: &Snapshot) -> Refused {
+    let mut errors = snapshot
+        .diagnostics
+        .iter()
+        .filter(|found| found.severity == Severity::Error);
+    let first = errors.next().map_or_else(
+        || "campanile.toml does not check".to_owned(),
+        ToString::to_string,
+    );
+    let more = match errors.count() {
+        0 => String::new(),
+        n => format!(" (and {n} more: `campanile check` shows all)"),
+    };
+    Refused::new(
+        RefusedKind::Broken,
+        format!("the settings do not check: {first}{more}"),
+    )
+}
+
+/// Where the store is: `CAMPANILE_STORE`, else what the settings say.
+pub(super) fn store_path(folder: &Path, settings: &Settings) -> PathBuf {
+    chosen_store(folder).unwrap_or_else(|| folder.join(&settings.store.path))
+}
+
+/// Where the store of a folder is, whether or not its settings check.
+pub(super) async fn store_path_of(folder: &Path) -> PathBuf {
+    let root = folder.to_owned();
+    let settings =
+        blocking(move || Some(workspace::load_settings(&Tree::read(&root).ok()?, &root).0?)).await;
+    match settings {
+        Some(settings) => store_path(folder, &settings),
+        None => chosen_store(folder).unwrap_or_else(|| folder.join("campanile.db")),
+    }
+}
+
+/// The store that `CAMPANILE_STORE` names, if it names one.
+fn chosen_store(folder: &Path) -> Option<PathBuf> {
+    std::env::var_os("CAMPANILE_STORE")
+        .filter(|path| !path.is_empty())
+        .map(|path| folder.join(path))
+}
+
+/// The store for looking at, if there is one.
+pub(super) fn open_read_only(path: &Path) -> Result<Option<Arc<dyn Store>>, Refused> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(SqliteStore::open_read_only(path)?)))
+}
+
+/// The store for writing: locked, taken over, with what a crash left settled.
+pub(super) async fn open_for_writing(
+    path: &Path,
+    now: DateTime<Utc>,
+) -> Result<(Arc<dyn Store>, Writing), Refused> {
+    let lock = Lock::take(path).map_err(|error| {
+        let help = match error {
+            LockError::Held(_) => {
+                ": stop it, or let it answer (commands reach a running daemon by themselves)"
+            }
+            LockError::Io { .. } => "",
+        };
+        Refused::new(RefusedKind::Failed, format!("{error}{help}"))
+    })?;
+    let owned = path.to_owned();
+    let store: Arc<dyn Store> = Arc::new(blocking(move || SqliteStore::open(&owned)).await?);
+    let TakenOver {
+        lease,
+        last_heartbeat,
+        in_doubt,
+        discarded,
+    } = store.take_over(now).await?;
+    for (run, n) in &in_doubt {
+        tracing::warn!(%run, deliveries = n, "in doubt: the last process ended before their answers were seen");
+    }
+    for (campaign, occurrence) in &discarded {
+        tracing::info!(%campaign, %occurrence, "a half plan was dropped: it is planned again");
+    }
+    Ok((
+        store,
+        Writing {
+            lease,
+            last_heartbeat,
+            _lock: lock,
+        },
+    ))
+}
+
+/// The key of the hashes: made with the store, kept in it.
+pub(super) async fn identity(
+    store: Option<&dyn Store>,
+    may_write: bool,
+) -> Result<Identity, Refused> {
+    let Some(store) = store else {
+        return Ok(Identity::new([0; 32]));
+    };
+    let key = kept_or_made(store, IDENTITY_KEY, may_write).await?;
+    let key = <[u8; 32]>::try_from(key.as_slice())
+        .map_err(|_| Refused::new(RefusedKind::Failed, "the store's identity key is damaged"))?;
+    Ok(Identity::new(key))
+}
+
+/// The links, signed with the settings' secrets, or with one that is made and kept where they name none.
+pub(super) async fn links(
+    folder: &Path,
+    settings: &Settings,
+    store: Option<&dyn Store>,
+    may_write: bool,
+) -> Result<Links, Refused> {
+    let mut secrets = Vec::new();
+    for secret in &settings.web.secrets {
+        let secret = secret.read(folder).map_err(|error| {
+            Refused::new(
+                RefusedKind::Broken,
+                format!("campanile.toml: [web] secrets: {error}"),
+            )
+        })?;
+        secrets.push(secret.expose_secret().as_bytes().to_vec());
+    }
+    if let (true, Some(store)) = (secrets.is_empty(), store) {
+        secrets.push(kept_or_made(store, LINK_SECRET, may_write).await?);
+    }
+    if secrets.is_empty() {
+        // Nothing was ever sent from here, and nothing is: links are only looked at.
+        secrets.push(b"preview".to_vec());
+    }
+    Ok(Links::new(&secrets, &settings.web.public_url))
+}
+
+async fn kept_or_made(store: &dyn Store, name: &str, may_write: bool) -> Result<Vec<u8>, Refused> {
+    if let Some(kept) = store.setting(name).await? {
+        return Ok(kept);
+    }
+    let mut made = vec![0; 32];
+    getrandom::fill(&mut made).map_err(|error| {
+        Refused::new(
+            RefusedKind::Failed,
+            format!("the system gives no random bytes: {error}"),
+        )
+    })?;
+    if may_write {
+        store.set_setting(name, &made).await?;
+        if name == LINK_SECRET {
+            tracing::info!(
+                "no [web] secrets are set: one was made and is kept in the store; unsubscribe links work as long as the \
+                 store does"
+            );
+        }
+    }
+    Ok(made)
+}

@@ -1,0 +1,255 @@
+//! Plans: looked at, or frozen into the ledger as a run.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    control::{Refused, RefusedKind},
+    message::payload::Layout,
+    model::{CampaignId, Channel, HoldReason, Occurrence, OccurrenceName, Run, RunState, Totals},
+    plan::{self, Plan, PlanError},
+    schedule,
+    source::{Source, SourceError},
+    store::{NewRun, Opened, Seal},
+    workspace::{Entry, Loaded},
+};
+
+use super::{Engine, loading::blocking};
+
+/// A run that is to be planned.
+pub(super) struct Order {
+    pub(super) loaded: Arc<Loaded>,
+    pub(super) occurrence: Occurrence,
+    /// The plan must have this digest: what a person saw.
+    pub(super) digest: Option<String>,
+    /// The run is to be held for this once it is planned.
+    pub(super) hold: Option<HoldReason>,
+}
+
+impl Engine {
+    /// Works out who would get the campaign's next occurrence; writes nothing.
+    pub async fn plan(&self, id: &CampaignId, sample: usize) -> Result<Plan, Refused> {
+        let loaded = self.loaded(id)?;
+        let now = self.clock.now();
+        let occurrence = next_occurrence(&loaded, now);
+        self.look(&loaded, occurrence, sample).await
+    }
+
+    /// A plan that is not frozen.
+    pub(super) async fn look(
+        &self,
+        loaded: &Arc<Loaded>,
+        occurrence: Occurrence,
+        sample: usize,
+    ) -> Result<Plan, Refused> {
+        let request = plan::Request {
+            now: occurrence.due,
+            occurrence,
+            sample,
+            ..self.request(loaded)?
+        };
+        Ok(plan::work_out(request).await?)
+    }
+
+    /// What every plan of a campaign starts with.
+    pub(super) fn request(&self, loaded: &Arc<Loaded>) -> Result<plan::Request, Refused> {
+        let now = self.clock.now();
+        Ok(plan::Request {
+            loaded: loaded.clone(),
+            sources: self.sources(loaded)?,
+            occurrence: next_occurrence(loaded, now),
+            now,
+            identity: self.identity.clone(),
+            store: self.store.clone(),
+            freeze: None,
+            layout: None,
+            sample: 0,
+            progress: None,
+        })
+    }
+
+    /// The campaign, if it is there and checks.
+    pub(super) fn loaded(&self, id: &CampaignId) -> Result<Arc<Loaded>, Refused> {
+        let snapshot = self.snapshot();
+        match snapshot.campaigns.get(id) {
+            Some(Entry::Ready(loaded)) => Ok(loaded.clone()),
+            Some(Entry::Broken(broken)) => {
+                let first = broken
+                    .diagnostics
+                    .iter()
+                    .next()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                Err(Refused::new(
+                    RefusedKind::Broken,
+                    format!("{id} does not check: {first}"),
+                ))
+            }
+            None => {
+                let names = snapshot.campaigns.keys().map(CampaignId::as_str);
+                let help = match crate::model::closest(id.as_str(), names) {
+                    Some(close) => format!("did you mean {close}?"),
+                    None => "`campanile status` lists them".to_owned(),
+                };
+                Err(Refused::new(
+                    RefusedKind::Usage,
+                    format!("there is no campaign {id}: {help}"),
+                ))
+            }
+        }
+    }
+
+    fn sources(&self, loaded: &Loaded) -> Result<Vec<Arc<dyn Source>>, Refused> {
+        let settings = self.settings();
+        let open = |name| match settings.sources.get(name) {
+            Some(source) => Ok(source.config.open(&source.context)),
+            None => Err(Refused::new(
+                RefusedKind::Broken,
+                format!("the settings have no source {name}"),
+            )),
+        };
+        loaded.campaign.audience.sources.iter().map(open).collect()
+    }
+
+    /// Opens the run of an occurrence, plans it, freezes the plan. Refused where the occurrence has a run already: nobody
+    /// gets it twice.
+    pub(super) async fn start_run(self: &Arc<Self>, order: Order) -> Result<Run, Refused> {
+        let (store, lease) = (self.store()?.clone(), self.lease()?);
+        let (loaded, occurrence) = (order.loaded, order.occurrence);
+        let request = self.request(&loaded)?;
+        let layout = describe(&loaded, &request.sources).await;
+        let files = loaded.files.clone();
+        let (bundle, bytes) = blocking(move || (files.hash(), files.to_bytes())).await;
+        store.keep_bundle(&bundle, &bytes).await?;
+        let new = NewRun {
+            campaign: loaded.campaign.id.clone(),
+            occurrence: occurrence.clone(),
+            topic: loaded.topic.name.clone(),
+            purpose: loaded.campaign.purpose,
+            bundle: Some(bundle),
+            layout: layout.as_ref().map(Layout::to_text).unwrap_or_default(),
+            queues: queues(&loaded),
+        };
+        let opened = {
+            let _one_at_a_time = self.opening.lock().await;
+            store.open_run(lease, new, self.clock.now()).await?
+        };
+        let run = match opened {
+            Opened::New(run) => run,
+            Opened::Exists(run) => return Err(sent_already(&run)),
+        };
+        tracing::info!(run = %run.id, campaign = %run.campaign, occurrence = %run.occurrence, "planning");
+        let planned = match layout {
+            Ok(layout) => {
+                let layout = Some(layout);
+                let freeze = Some((lease, run.id));
+                let now = occurrence.due.min(self.clock.now());
+                plan::work_out(plan::Request {
+                    occurrence,
+                    now,
+                    freeze,
+                    layout,
+                    ..request
+                })
+                .await
+            }
+            Err(error) => Err(PlanError::Source(error)),
+        };
+        let seal = match planned {
+            Ok(plan) => {
+                if order.digest.is_some_and(|seen| seen != plan.digest) {
+                    store.discard(lease, run.id).await?;
+                    return Err(Refused::new(
+                        RefusedKind::Held,
+                        "the audience has changed since you saw it: nothing was sent; look at the plan again",
+                    ));
+                }
+                let hold = order.hold.or(plan.hold);
+                tracing::info!(
+                    run = %run.id, total = plan.totals.total, matched = plan.totals.matched, to_send = plan.totals.to_send,
+                    held = hold.map(HoldReason::as_str), "planned"
+                );
+                Seal {
+                    content_digest: loaded.content_digest.clone(),
+                    plan_digest: plan.digest,
+                    totals: plan.totals,
+                    state: if hold.is_some() {
+                        RunState::Held
+                    } else {
+                        RunState::Sending
+                    },
+                    reason: hold.map(|hold| hold.to_string()),
+                    drop_rows: false,
+                }
+            }
+            Err(PlanError::Source(error)) => {
+                tracing::error!(run = %run.id, campaign = %run.campaign, %error, "held: the source can't be read");
+                Seal {
+                    content_digest: loaded.content_digest.clone(),
+                    plan_digest: String::new(),
+                    totals: Totals::default(),
+                    state: RunState::Held,
+                    reason: Some(HoldReason::SourceError.to_string()),
+                    drop_rows: true,
+                }
+            }
+            Err(error) => {
+                store.discard(lease, run.id).await?;
+                return Err(error.into());
+            }
+        };
+        store.seal(lease, run.id, seal, self.clock.now()).await?;
+        self.wake().await;
+        store
+            .run(run.id)
+            .await?
+            .ok_or_else(|| Refused::new(RefusedKind::Failed, "the run is gone"))
+    }
+}
+
+/// The names of the payloads' values. Fails where a source can't be described.
+async fn describe(loaded: &Loaded, sources: &[Arc<dyn Source>]) -> Result<Layout, SourceError> {
+    let mut schemas = Vec::new();
+    for source in sources {
+        schemas.push(Arc::new(source.describe().await?));
+    }
+    Ok(plan::layout(loaded, &schemas))
+}
+
+fn queues(loaded: &Loaded) -> Vec<(Channel, crate::model::TransportName)> {
+    loaded
+        .campaign
+        .email
+        .iter()
+        .map(|email| (Channel::Email, email.via.clone()))
+        .collect()
+}
+
+fn sent_already(run: &Run) -> Refused {
+    Refused::new(
+        RefusedKind::Held,
+        format!(
+            "{} has run {} for `{}` already ({}): the same label never sends twice; `--as LABEL` names another",
+            run.campaign, run.id, run.occurrence, run.state
+        ),
+    )
+}
+
+/// The occurrence that a plan is about: the next one of the schedule, else one asked for now.
+pub(super) fn next_occurrence(loaded: &Loaded, now: DateTime<Utc>) -> Occurrence {
+    let scheduled = loaded
+        .campaign
+        .schedule
+        .as_ref()
+        .and_then(|schedule| schedule::next(schedule, now));
+    scheduled.unwrap_or_else(|| Occurrence {
+        name: manual(),
+        due: now,
+    })
+}
+
+/// The label of a run that is asked for without one.
+pub(super) fn manual() -> OccurrenceName {
+    OccurrenceName::label("manual").expect("`manual` is a label")
+}

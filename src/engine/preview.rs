@@ -1,0 +1,258 @@
+//! Messages to look at: previews, what a send would do, a message to oneself.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    control::{Preview, Refused, RefusedKind, SendOffer},
+    message::{self, EmailFacts, links::Claim},
+    model::{
+        AddressHash, CampaignId, Channel, DeliveryId, EmailAddress, Occurrence, OccurrenceName,
+        Outcomes, Outgoing, Permit, Purpose, RecipientHash,
+    },
+    plan::{self, Checked, Found},
+    workspace::Loaded,
+};
+
+use super::{Engine, planning::next_occurrence};
+
+impl Engine {
+    /// The message of the first or the named recipient.
+    pub(super) async fn preview(
+        &self,
+        id: &CampaignId,
+        recipient: Option<&str>,
+    ) -> Result<Preview, Refused> {
+        let loaded = self.loaded(id)?;
+        let occurrence = next_occurrence(&loaded, self.clock.now());
+        let one = self.one(&loaded, recipient).await?;
+        let address = address(&one);
+        let to = address.clone().unwrap_or_else(no_address);
+        let rendered = self.render_one(&loaded, &one, &occurrence, &to)?;
+        Ok(Preview {
+            key: one.recipient.key.clone(),
+            address: address
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            way: self.way_in_words(&loaded),
+            subject: rendered.subject,
+            text: rendered.text,
+            html: rendered.html,
+            eml: rendered.outgoing.bytes,
+            variables: one
+                .variables
+                .iter()
+                .flatten()
+                .map(|(name, value)| (name.clone(), value.to_string()))
+                .collect(),
+            not_sent: one.why_not(),
+        })
+    }
+
+    /// What `send` would do.
+    pub(super) async fn offer_send(
+        &self,
+        id: &CampaignId,
+        label: OccurrenceName,
+    ) -> Result<SendOffer, Refused> {
+        let loaded = self.loaded(id)?;
+        self.refuse_disabled(&loaded).await?;
+        if self.store.is_some() && self.has_run(id, &label).await? {
+            return Err(Refused::new(
+                RefusedKind::Held,
+                format!(
+                    "{id} was sent as `{label}` already: the same label never sends twice; `--as LABEL` names another"
+                ),
+            ));
+        }
+        let now = self.clock.now();
+        let occurrence = Occurrence {
+            name: label,
+            due: now,
+        };
+        let plan = self.look(&loaded, occurrence.clone(), 5).await?;
+        let subject = match plan.sample.first() {
+            Some(first) => {
+                let one = self.one(&loaded, Some(&first.key)).await?;
+                let to = address(&one).unwrap_or_else(no_address);
+                Some(self.render_one(&loaded, &one, &occurrence, &to)?.subject)
+            }
+            None => None,
+        };
+        Ok(SendOffer {
+            plan,
+            name: loaded.campaign.name.clone(),
+            ways: BTreeMap::from([(Channel::Email, self.way_in_words(&loaded))]),
+            sender: loaded.sender.from.to_string(),
+            condition: loaded
+                .campaign
+                .audience
+                .condition
+                .as_ref()
+                .map(|condition| condition.text().to_owned()),
+            template: template_in_words(&loaded),
+            subject,
+            now: loaded.zone.at(now),
+        })
+    }
+
+    /// One message to an address of one's own. It stands in no ledger, and its links belong to nobody.
+    pub(super) async fn test_send(
+        &self,
+        id: &CampaignId,
+        to: &EmailAddress,
+        recipient: Option<&str>,
+    ) -> Result<String, Refused> {
+        let loaded = self.loaded(id)?;
+        let occurrence = Occurrence {
+            name: super::planning::manual(),
+            due: self.clock.now(),
+        };
+        let one = self.one(&loaded, recipient).await?;
+        let rendered = self.render_one(&loaded, &one, &occurrence, to)?;
+        let email = loaded.campaign.email.as_ref().ok_or_else(no_mail)?;
+        let failed = |message: String| Refused::new(RefusedKind::Failed, message);
+        let transport = self
+            .build_transport(&self.settings(), &email.via)
+            .map_err(failed)?;
+        let mut lane = transport
+            .open()
+            .await
+            .map_err(|error| failed(format!("{}: {error}", email.via)))?;
+        let (outcomes, mut answers) = Outcomes::channel();
+        let permit = Permit::issue(DeliveryId(0), 1, &outcomes);
+        lane.send(vec![(permit, Outgoing::Email(rendered.outgoing))])
+            .await;
+        lane.close().await;
+        let way = transport.describe();
+        match answers.try_recv().map(|answered| answered.answer) {
+            Ok(crate::model::Answer::Accepted { words }) => Ok(format!(
+                "the message of {} went to {to} by {way} ({words})",
+                one.recipient.key
+            )),
+            Ok(
+                crate::model::Answer::Refused { words, .. }
+                | crate::model::Answer::NotStarted { words }
+                | crate::model::Answer::Unknown { words },
+            ) => Err(failed(format!("{way}: {words}"))),
+            Err(_) => Err(failed(format!("{way} gave no answer"))),
+        }
+    }
+
+    /// The first recipient that matches, or the named one.
+    async fn one(&self, loaded: &Arc<Loaded>, key: Option<&str>) -> Result<Checked, Refused> {
+        let id = &loaded.campaign.id;
+        let request = self.request(loaded)?;
+        let usage = |message: String| Refused::new(RefusedKind::Usage, message);
+        match key {
+            Some(key) => match plan::check_one(&request, key).await? {
+                Found::Recipient(checked) => Ok(*checked),
+                Found::Invalid(row) => {
+                    Err(Refused::new(RefusedKind::Failed, format!("{key}: {row}")))
+                }
+                Found::Nobody => Err(usage(format!(
+                    "the source of {id} has no recipient with the key {key}"
+                ))),
+            },
+            None => plan::first_matching(&request).await?.ok_or_else(|| {
+                usage(format!(
+                    "no recipient of {id} matches: `--recipient KEY` names one all the same"
+                ))
+            }),
+        }
+    }
+
+    fn render_one(
+        &self,
+        loaded: &Loaded,
+        one: &Checked,
+        occurrence: &Occurrence,
+        to: &EmailAddress,
+    ) -> Result<message::RenderedEmail, Refused> {
+        let template = loaded.email.as_ref().ok_or_else(no_mail)?;
+        let variables = one
+            .variables
+            .as_ref()
+            .map_err(|error| Refused::new(RefusedKind::Failed, error.to_string()))?;
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
+            .collect();
+        let layout = plan::layout(loaded, &[one.recipient.schema.clone()]);
+        let values = layout.values(&one.recipient, &variables);
+        // A link of nobody: whoever clicks it in a preview unsubscribes no recipient.
+        let claim = Claim {
+            delivery: DeliveryId(0),
+            address: AddressHash([0; 16]),
+            recipient: RecipientHash([0; 16]),
+            topic: loaded.topic.name.clone(),
+        };
+        let url = self.links.load().unsubscribe_url(&claim);
+        let settings = self.settings();
+        let facts = EmailFacts {
+            to,
+            layout: &layout,
+            values: &values,
+            occurrence: &occurrence.name,
+            now: occurrence.due,
+            zone: &loaded.zone,
+            date: self.clock.now(),
+            message_id: &message::message_id(
+                &[
+                    b"test",
+                    id_bytes(loaded),
+                    &self.clock.now().timestamp_micros().to_be_bytes(),
+                ],
+                loaded.sender.from.address.domain(),
+            ),
+            unsubscribe_url: (loaded.campaign.purpose == Purpose::Marketing)
+                .then_some(url.as_str()),
+            unsubscribe_mailto: settings.web.unsubscribe_mailto.as_ref(),
+        };
+        template
+            .preview(&facts)
+            .map_err(|error| Refused::new(RefusedKind::Failed, error.to_string()))
+    }
+
+    fn way_in_words(&self, loaded: &Loaded) -> String {
+        let Some(email) = &loaded.campaign.email else {
+            return "no mail".to_owned();
+        };
+        match self.build_transport(&self.settings(), &email.via) {
+            Ok(transport) => format!("{} ({})", email.via, transport.describe()),
+            Err(error) => format!("{}: {error}", email.via),
+        }
+    }
+}
+
+/// Where mail to a recipient goes, if it can.
+fn address(one: &Checked) -> Option<EmailAddress> {
+    let email = one.ways.iter().find(|way| way.channel == Channel::Email)?;
+    email.address.as_ref().ok()?.text.parse().ok()
+}
+
+fn id_bytes(loaded: &Loaded) -> &[u8] {
+    loaded.campaign.id.as_str().as_bytes()
+}
+
+fn no_mail() -> Refused {
+    Refused::new(RefusedKind::Usage, "the campaign has no [email]")
+}
+
+fn no_address() -> EmailAddress {
+    "nobody@recipient.invalid"
+        .parse()
+        .expect("the address is valid")
+}
+
+fn template_in_words(loaded: &Loaded) -> String {
+    let Some(email) = &loaded.campaign.email else {
+        return "none".to_owned();
+    };
+    let file = &email.body.template.place().file;
+    if file.path() == loaded.campaign.file.path() {
+        "inline".to_owned()
+    } else {
+        file.path().to_owned()
+    }
+}

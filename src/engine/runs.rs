@@ -1,0 +1,237 @@
+//! What people say to runs: pause, resume, cancel, retry, stop, start.
+
+use std::sync::Arc;
+
+use crate::{
+    control::{Refused, RefusedKind},
+    model::{CampaignId, HoldReason, Occurrence, Run, RunId, RunState, Status},
+    store::{CampaignChange, RunChange},
+};
+
+use super::{Engine, planning::Order};
+
+/// How many rows of a cancelled run are marked in one transaction.
+const CANCEL_ROWS: usize = 5_000;
+
+impl Engine {
+    pub(super) async fn run(&self, id: RunId) -> Result<Run, Refused> {
+        self.store()?.run(id).await?.ok_or_else(|| {
+            Refused::new(
+                RefusedKind::Usage,
+                format!("there is no run {id}: `campanile status` lists them"),
+            )
+        })
+    }
+
+    pub(super) async fn pause(&self, id: RunId) -> Result<(), Refused> {
+        let from = [RunState::Sending, RunState::Scheduled];
+        self.move_or_refuse(
+            id,
+            &from,
+            RunState::Paused,
+            Some("asked for"),
+            None,
+            "pause",
+        )
+        .await
+    }
+
+    /// Lets a paused or held run go on.
+    pub(super) async fn resume(self: &Arc<Self>, id: RunId) -> Result<RunId, Refused> {
+        let run = self.run(id).await?;
+        let held = run
+            .reason
+            .as_deref()
+            .and_then(|reason| reason.parse::<HoldReason>().ok());
+        let refuse = |message: String| Err(Refused::new(RefusedKind::Held, message));
+        match (run.state, held) {
+            (RunState::Paused, _) => {
+                self.move_or_refuse(
+                    id,
+                    &[RunState::Paused],
+                    RunState::Sending,
+                    None,
+                    None,
+                    "resume",
+                )
+                .await?;
+            }
+            (RunState::Held, Some(HoldReason::Broken)) => {
+                return refuse(format!(
+                    "run {id} is held because {} does not check: mend its files, then it goes on by itself",
+                    run.campaign
+                ));
+            }
+            (RunState::Held, Some(HoldReason::Removed)) => {
+                return refuse(format!(
+                    "run {id} is held because the file of {} is gone: bring it back, then it goes on by itself",
+                    run.campaign
+                ));
+            }
+            (RunState::Held, Some(HoldReason::Stopped)) => {
+                return refuse(format!(
+                    "run {id} is held by `campanile stop`: `campanile start {}` lets it go on",
+                    run.campaign
+                ));
+            }
+            (RunState::Held, Some(HoldReason::SourceError)) => return self.plan_again(&run).await,
+            (RunState::Held, _) => {
+                if held == Some(HoldReason::SuspectedRename) {
+                    self.clear_suspicion(&run.campaign).await?;
+                }
+                self.move_or_refuse(
+                    id,
+                    &[RunState::Held],
+                    RunState::Sending,
+                    None,
+                    Some(true),
+                    "resume",
+                )
+                .await?;
+            }
+            (state, _) => {
+                return refuse(format!("run {id} is {state}: there is nothing to resume"));
+            }
+        }
+        Ok(id)
+    }
+
+    /// A run whose source could not be read has no plan: the same occurrence is planned anew.
+    async fn plan_again(self: &Arc<Self>, run: &Run) -> Result<RunId, Refused> {
+        let loaded = self.loaded(&run.campaign)?;
+        self.store()?.discard(self.lease()?, run.id).await?;
+        let occurrence = Occurrence {
+            name: run.occurrence.clone(),
+            due: run.due,
+        };
+        Ok(self
+            .start_run(Order {
+                loaded,
+                occurrence,
+                digest: None,
+                hold: None,
+            })
+            .await?
+            .id)
+    }
+
+    pub(super) async fn cancel(self: &Arc<Self>, id: RunId) -> Result<(), Refused> {
+        let run = self.run(id).await?;
+        if run.state.is_over() {
+            return Err(Refused::new(
+                RefusedKind::Held,
+                format!("run {id} is {} already", run.state),
+            ));
+        }
+        self.end_run(&run, "asked for").await
+    }
+
+    /// Cancels a run. Its state is the authority at once; its rows follow.
+    pub(super) async fn end_run(self: &Arc<Self>, run: &Run, why: &str) -> Result<(), Refused> {
+        let (store, now) = (self.store()?.clone(), self.clock.now());
+        let change = RunChange {
+            state: RunState::Cancelled,
+            reason: Some(why.to_owned()),
+            released: None,
+        };
+        if store.move_run(run.id, &[run.state], change, now).await? {
+            tracing::info!(run = %run.id, campaign = %run.campaign, reason = why, "cancelled");
+            while store.cancel_rows(run.id, CANCEL_ROWS, now).await? > 0 {}
+        }
+        Ok(())
+    }
+
+    pub(super) async fn retry(&self, id: RunId, statuses: &[Status]) -> Result<(), Refused> {
+        let run = self.run(id).await?;
+        if matches!(run.state, RunState::Cancelled | RunState::Planning) {
+            return Err(Refused::new(
+                RefusedKind::Held,
+                format!("run {id} is {}: there is nothing to retry", run.state),
+            ));
+        }
+        if let Some(wrong) = statuses
+            .iter()
+            .find(|status| !matches!(status, Status::Failed | Status::InDoubt))
+        {
+            return Err(Refused::new(
+                RefusedKind::Usage,
+                format!("{wrong} deliveries can't be retried: failed and in_doubt can"),
+            ));
+        }
+        let n = self
+            .store()?
+            .requeue(self.lease()?, id, statuses, self.clock.now())
+            .await?;
+        if n == 0 {
+            return Err(Refused::new(
+                RefusedKind::Held,
+                format!("run {id} has nothing to retry"),
+            ));
+        }
+        self.work.lock().remove(&id);
+        self.wake().await;
+        Ok(())
+    }
+
+    /// Stops or starts campaigns, whatever their files say.
+    pub(super) async fn set_stopped(
+        self: &Arc<Self>,
+        campaigns: &[CampaignId],
+        stopped: bool,
+    ) -> Result<String, Refused> {
+        let store = self.store()?;
+        let records = store.campaigns().await?;
+        for id in campaigns {
+            if !records.iter().any(|record| record.id == *id) {
+                return Err(Refused::new(
+                    RefusedKind::Usage,
+                    format!("there is no campaign {id}"),
+                ));
+            }
+        }
+        let at = stopped.then(|| self.clock.now());
+        let chosen: Vec<_> = records
+            .iter()
+            .filter(|record| campaigns.is_empty() || campaigns.contains(&record.id))
+            .collect();
+        for record in &chosen {
+            store
+                .change_campaign(&record.id, CampaignChange::StoppedAt(at))
+                .await?;
+        }
+        self.hold_and_release().await?;
+        let verb = if stopped { "stopped" } else { "started" };
+        let names: Vec<_> = chosen.iter().map(|record| record.id.as_str()).collect();
+        Ok(format!("{verb}: {}", names.join(", ")))
+    }
+
+    async fn move_or_refuse(
+        &self,
+        id: RunId,
+        from: &[RunState],
+        state: RunState,
+        reason: Option<&str>,
+        released: Option<bool>,
+        verb: &str,
+    ) -> Result<(), Refused> {
+        self.lease()?;
+        let change = RunChange {
+            state,
+            reason: reason.map(ToOwned::to_owned),
+            released,
+        };
+        if self
+            .store()?
+            .move_run(id, from, change, self.clock.now())
+            .await?
+        {
+            self.wake().await;
+            return Ok(());
+        }
+        let run = self.run(id).await?;
+        Err(Refused::new(
+            RefusedKind::Held,
+            format!("run {id} is {}: it can't {verb}", run.state),
+        ))
+    }
+}
