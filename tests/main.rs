@@ -1,1 +1,12 @@
-fn main() {}
+//! Campanile as its users meet it: real workspaces, the real program, real peers. One module a capability.
+#![allow(clippy::unwrap_used, unreachable_pub, missing_docs)]
+
+mod support;
+
+mod check;
+mod crash;
+mod daemon;
+mod mail;
+mod send;
+mod smtp;
+mod way_out;

@@ -92,6 +92,11 @@ impl SmtpServer {
 
     /// The same, for tests without a runtime.
     pub fn start_blocking(script: impl FnOnce(Script) -> Script) -> Self {
+        Self::start_blocking_on(0, script)
+    }
+
+    /// The same, on a port that was free a moment ago.
+    pub fn start_blocking_on(port: u16, script: impl FnOnce(Script) -> Script) -> Self {
         let options = script(Script::default());
         let (acceptor, ca) = certificate();
         let shared = Arc::new(Shared {
@@ -101,7 +106,7 @@ impl SmtpServer {
             changed: watch::channel(()).0,
             acceptor,
         });
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let running = Arc::clone(&shared);
