@@ -29,7 +29,9 @@ pub trait Store: Send + Sync + 'static {
     // ---- the store itself ----
 
     /// Takes over the store: raises the epoch, so that what an earlier holder still tries is refused. Also turns every intent
-    /// that was left into `in_doubt`, deletes half plans (runs that are `planning`), and says what it found.
+    /// that was left into `in_doubt`, deletes half plans (runs that are `planning`), and says what it found. The heartbeat stays
+    /// as it was until the first [`heartbeat`](Self::heartbeat) of the new holder, so that a start which is cut short before it
+    /// has held what must be held finds the same again.
     async fn take_over(&self, now: DateTime<Utc>) -> Result<TakenOver>;
     /// Notes that the holder is alive.
     async fn heartbeat(&self, lease: Lease, now: DateTime<Utc>) -> Result<()>;
@@ -69,14 +71,16 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<()>;
     /// Ends planning: notes digests and totals and sets the state, in one transaction.
     async fn seal(&self, lease: Lease, run: RunId, seal: Seal, now: DateTime<Utc>) -> Result<()>;
-    /// Deletes a run that was never begun, with its rows, so that its occurrence can be planned again.
+    /// Deletes a run that was never begun, with its rows, so that its occurrence can be planned again. Fails once a permit was
+    /// made for one of its deliveries.
     async fn discard(&self, lease: Lease, run: RunId) -> Result<()>;
     /// Keeps the files a run is pinned to, by content hash; keeping the same again does nothing.
     async fn keep_bundle(&self, hash: &str, bytes: &[u8]) -> Result<()>;
     /// The kept files.
     async fn bundle(&self, hash: &str) -> Result<Option<Vec<u8>>>;
     /// Moves a run from one of `from` to another state. `false`: it was in none of them, and nothing changed. Sets
-    /// `started_at` at the first `sending` and `ended_at` where the new state is over. Raises the run's epoch.
+    /// `started_at` at the first `sending` and `ended_at` where the new state is over. Raises the run's epoch. A run with open
+    /// deliveries does not become `finished`: `false` then too.
     async fn move_run(
         &self,
         run: RunId,
@@ -84,10 +88,12 @@ pub trait Store: Send + Sync + 'static {
         change: RunChange,
         now: DateTime<Utc>,
     ) -> Result<bool>;
-    /// Marks up to `limit` open deliveries of a cancelled run as cancelled; gives how many there were. Call until 0.
+    /// Marks up to `limit` open deliveries of a cancelled run as cancelled; gives how many there were. Call until 0. What is on
+    /// the wire keeps its outcome; one that would be tried again is cancelled instead. Does nothing for a run in another state.
     async fn cancel_rows(&self, run: RunId, limit: usize, now: DateTime<Utc>) -> Result<usize>;
-    /// Queues deliveries of a run again that are in one of `statuses` (failed, in doubt), when asked by name, and the run with
-    /// them. Gives how many.
+    /// Queues deliveries of a run again that are in one of `statuses` (failed, in doubt), when asked by name, and a run that
+    /// was over with them (one that is held or paused stays so). Gives how many; those whose payload is gone stay as they are.
+    /// Cursors go back: whoever claims from the run's queues asks for [`queues`](Self::queues) again.
     async fn requeue(
         &self,
         lease: Lease,
@@ -108,14 +114,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// The queues of runs in state `sending`.
     async fn queues(&self) -> Result<Vec<Queue>>;
-    /// Up to `limit` queued deliveries of a queue behind `after`, in order. Read only.
+    /// Up to `limit` queued deliveries of a queue behind `after`, in order, without those that were released until later.
+    /// Read only.
     async fn claim(
         &self,
         queue: QueueId,
         after: Option<DeliveryId>,
         limit: usize,
     ) -> Result<Vec<Claimed>>;
-    /// Up to `limit` deferred deliveries of a queue whose time has come, oldest first. Read only.
+    /// Up to `limit` deferred or released deliveries of a queue whose time has come, oldest first. Read only.
     async fn claim_due(
         &self,
         queue: QueueId,
@@ -180,7 +187,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<u64>;
     /// What stands against a subject.
     async fn suppressions_of(&self, subject: Subject) -> Result<Vec<Suppression>>;
-    /// A page of the list, sorted by the subject's hash, after a hash: for merging, lists and exports.
+    /// A page of the list, sorted by the subject's hash, after a hash: for merging, lists and exports. The last subject of a
+    /// page is there with all its entries, so a page may have a few more than `limit`.
     async fn suppressions(&self, after: Option<[u8; 16]>, limit: usize)
     -> Result<Vec<Suppression>>;
 
@@ -416,7 +424,8 @@ pub struct Advance {
     pub done: Vec<Done>,
     /// Attempts that are to begin.
     pub begin: Vec<Begin>,
-    /// Where claiming of a queue has come to: nothing is queued at or before it.
+    /// Where claiming of a queue has come to: nothing is queued at or before it. The store stops it before the first delivery
+    /// that is.
     pub cursors: Vec<(QueueId, DeliveryId)>,
     /// Theoretical arrival times of rate buckets that moved.
     pub rates: Vec<(String, DateTime<Utc>)>,
@@ -464,7 +473,7 @@ pub struct Done {
 pub enum Outcome {
     /// The transport took it. The payload is dropped.
     Sent,
-    /// It is tried again at this moment.
+    /// It is tried again at this moment; not before.
     Deferred(DateTime<Utc>),
     /// Nothing was tried in earnest (the transport is down): it is queued as if it had never begun, to be looked at again
     /// then.

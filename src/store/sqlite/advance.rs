@@ -268,16 +268,19 @@ impl<'c> Step<'c> {
         topic: &TopicName,
         purpose: Purpose,
     ) -> Result<Option<SuppressionReason>> {
-        let sent_to = [begin.address_hash.0, begin.recipient.0];
-        let own = [
-            row.address.map_or(sent_to[0], |hash| hash.0),
-            row.recipient.0,
+        let sent_to = [
+            Subject::Address(begin.address_hash),
+            Subject::Recipient(begin.recipient),
         ];
-        let against = suppressions::against(self.db, sent_to, topic, purpose)?;
+        let own = [
+            Subject::Address(row.address.unwrap_or(begin.address_hash)),
+            Subject::Recipient(row.recipient),
+        ];
+        let against = suppressions::against(self.db, &sent_to, topic, purpose)?;
         if against.is_some() || own == sent_to {
             return Ok(against);
         }
-        suppressions::against(self.db, own, topic, purpose)
+        suppressions::against(self.db, &own, topic, purpose)
     }
 
     /// From the first message on the run can't be planned again.

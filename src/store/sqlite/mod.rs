@@ -16,6 +16,7 @@ mod plan;
 mod questions;
 mod reader;
 mod recovery;
+mod removal;
 mod runs;
 mod schema;
 mod suppressions;
@@ -28,7 +29,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use self::{advance::Handed, reader::Readers, writer::Writer};
+use self::{advance::Handed, reader::Readers, removal::Removal, writer::Writer};
 use super::{
     Advance, Begun, CampaignChange, CampaignRecord, Claimed, DeliveryFilter, Frozen, Lease, NewRun,
     Opened, Queue, QueueId, Result, RunChange, RunFilter, Seal, Sighting, Store, StoreError,
@@ -87,8 +88,9 @@ impl SqliteStore {
         run: RunId,
         end: impl Fn(&rusqlite::Connection) -> error::Result<()> + Send + 'static,
     ) -> Result<()> {
+        let mut removal = Removal::new(lease, run);
         let work = move |db: &rusqlite::Connection, rows| {
-            let gone = plan::remove_rows(db, lease, run, rows)?;
+            let gone = removal.step(db, rows)?;
             gone.then(|| end(db)).transpose()
         };
         self.writer()?.long(work).await
@@ -139,7 +141,7 @@ impl Store for SqliteStore {
             .control(move |db| recovery::take_over(db, now))
             .await?;
         for run in half {
-            self.remove_rows(taken.lease, run, move |db| plan::remove_run(db, run))
+            self.remove_rows(taken.lease, run, move |db| removal::remove_run(db, run))
                 .await?;
         }
         Ok(taken)
@@ -226,9 +228,9 @@ impl Store for SqliteStore {
 
     async fn discard(&self, lease: Lease, run: RunId) -> Result<()> {
         self.writer()?
-            .control(move |db| plan::unseal(db, lease, run))
+            .control(move |db| removal::unseal(db, lease, run))
             .await?;
-        self.remove_rows(lease, run, move |db| plan::remove_run(db, run))
+        self.remove_rows(lease, run, move |db| removal::remove_run(db, run))
             .await
     }
 

@@ -1,12 +1,12 @@
-//! Plans on their way into the ledger: frozen a step at a time, sealed at the end, or removed.
+//! Plans on their way into the ledger: frozen a step at a time, sealed at the end.
 
 use std::{collections::HashMap, vec};
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::{
-    codes::{At, Code, Id, range},
+    codes::{At, Code, Id},
     counters::{Moves, Stand},
     error::{Result, refused},
     meta, runs,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Only a run that is being planned takes rows.
-fn check_planning(db: &Connection, lease: Lease, run: RunId) -> Result<()> {
+pub(super) fn check_planning(db: &Connection, lease: Lease, run: RunId) -> Result<()> {
     meta::check(db, lease)?;
     match runs::known_state(db, run)? {
         RunState::Planning => Ok(()),
@@ -136,7 +136,7 @@ pub(super) fn freeze_addresses(
     Ok(())
 }
 
-/// Ends planning. Where the rows are to be dropped they have been removed before, by [`remove_rows`].
+/// Ends planning. Where the rows are to be dropped they have been removed before, by [`Removal`](super::removal::Removal).
 pub(super) fn seal(
     db: &Connection,
     lease: Lease,
@@ -161,64 +161,4 @@ pub(super) fn seal(
         At(now)
     ])?;
     runs::note_times(db, run, seal.state, now)
-}
-
-/// The first step of discarding: from here on the run is a half plan, which a crash leaves to the next start to remove. Refused
-/// once a message of it has begun: its occurrence must never be planned again.
-pub(super) fn unseal(db: &Connection, lease: Lease, run: RunId) -> Result<()> {
-    meta::check(db, lease)?;
-    let begun: Option<bool> = db
-        .prepare_cached("SELECT begun FROM run WHERE id = ?1")?
-        .query_row([Id(run)], |row| row.get(0))
-        .optional()?;
-    match begun {
-        None => Err(runs::missing(run)),
-        Some(true) => Err(refused(format!(
-            "messages of run {run} have begun, so its plan can't be discarded"
-        ))),
-        Some(false) => {
-            db.prepare_cached("UPDATE run SET state = ?2, epoch = epoch + 1 WHERE id = ?1")?
-                .execute(params![Id(run), RunState::Planning.as_str()])?;
-            Ok(())
-        }
-    }
-}
-
-/// Removes up to `limit` rows of a half plan with all that belongs to them; `true`: none is left, and its counters are gone too.
-pub(super) fn remove_rows(db: &Connection, lease: Lease, run: RunId, limit: usize) -> Result<bool> {
-    check_planning(db, lease, run)?;
-    let (first, end) = range(run);
-    let mut rows = db.prepare_cached(
-        "SELECT id, address_hash FROM delivery WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3",
-    )?;
-    let rows: Vec<(i64, Option<Id<AddressHash>>)> = rows
-        .query_map(params![first, end, limit as i64], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    let Some(&(last, _)) = rows.last() else {
-        db.prepare_cached("DELETE FROM counter WHERE run = ?1")?
-            .execute([Id(run)])?;
-        return Ok(true);
-    };
-    let mut address = db.prepare_cached("DELETE FROM address WHERE hash = ?1 AND delivery = ?2")?;
-    for (id, hash) in &rows {
-        if let Some(hash) = hash {
-            address.execute(params![hash, id])?;
-        }
-    }
-    for table in ["payload", "due", "delivery"] {
-        db.prepare_cached(&format!("DELETE FROM {table} WHERE id >= ?1 AND id <= ?2"))?
-            .execute([first, last])?;
-    }
-    Ok(false)
-}
-
-/// Removes a run whose rows are gone.
-pub(super) fn remove_run(db: &Connection, run: RunId) -> Result<()> {
-    db.prepare_cached("DELETE FROM queue WHERE run = ?1")?
-        .execute([Id(run)])?;
-    db.prepare_cached("DELETE FROM run WHERE id = ?1")?
-        .execute([Id(run)])?;
-    Ok(())
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
 
 use super::error::{Result, refused};
 use crate::store::LOCK_PATIENCE;
@@ -90,6 +90,7 @@ pub(super) fn open_writer(path: &Path) -> Result<(Connection, PathBuf)> {
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )?;
         db.busy_timeout(LOCK_PATIENCE)?;
+        keep_plans(&db)?;
         version(&db)?;
         let mode: String =
             db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
@@ -123,6 +124,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection> {
             OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )?;
         db.busy_timeout(LOCK_PATIENCE)?;
+        keep_plans(&db)?;
         db.pragma_update(None, "temp_store", "MEMORY")?;
         db.set_prepared_statement_cache_capacity(64);
         if version(&db)? < MIGRATIONS.len() {
@@ -133,6 +135,12 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection> {
         Ok(db)
     };
     open().map_err(|error| in_file(&path, &error.words()))
+}
+
+/// A statement is planned once, not again for other values: ours have one good plan, and planning costs more than running them.
+fn keep_plans(db: &Connection) -> Result<()> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Makes the file where it is missing, for its owner only: it holds people's addresses. Its log gets the same

@@ -103,6 +103,33 @@ async fn nothing_begins_twice() {
 }
 
 #[tokio::test]
+async fn what_has_ended_begins_only_when_it_is_queued_again() {
+    let ledger = Ledger::new().await;
+    let outcomes = [
+        Outcome::Sent,
+        Outcome::Failed,
+        Outcome::InDoubt,
+        Outcome::Expired,
+        Outcome::Skipped(SkipReason::Policy),
+    ];
+    let run = ledger.sending(outcomes.len() as u32).await;
+    for (sequence, outcome) in outcomes.into_iter().enumerate() {
+        let id = DeliveryId::new(run, sequence as u32);
+        let _permit = ledger.permit(id, 1).await;
+        ledger.done(id, outcome, 2).await;
+        assert!(
+            matches!(ledger.begin(id, 3).await, Begun::NotNow),
+            "{outcome:?}"
+        );
+    }
+    let held_back = skipped(0, SkipReason::Holdout, None);
+    let run = ledger.planned("next", Purpose::Marketing, vec![held_back]);
+    let id = DeliveryId::new(run.await, 0);
+    assert!(matches!(ledger.begin(id, 3).await, Begun::NotNow));
+    ledger.check();
+}
+
+#[tokio::test]
 async fn nothing_begins_in_a_run_that_does_not_send() {
     let ledger = Ledger::new().await;
     let run = ledger.sending(2).await;

@@ -178,6 +178,39 @@ async fn a_plan_that_can_t_be_kept_leaves_the_run_without_rows() {
 }
 
 #[tokio::test]
+async fn a_large_plan_goes_without_a_trace_and_leaves_its_neighbours() {
+    let ledger = Ledger::new().await;
+    let open = async |campaign, rows: u32| {
+        let run = ledger
+            .open_run(ledger.lease, new_run(campaign), at(0))
+            .await;
+        let Opened::New(run) = run.unwrap() else {
+            panic!("it is new");
+        };
+        let frozen = (0..rows).map(row).collect();
+        ledger.freeze(ledger.lease, run.id, frozen).await.unwrap();
+        let addresses = (0..rows).map(|n| (address(n), n)).collect();
+        ledger
+            .freeze_addresses(ledger.lease, run.id, addresses)
+            .await
+            .unwrap();
+        run.id
+    };
+    let before = open("before", 20).await;
+    let large = open("large", 10_050).await;
+    let after = open("after", 30).await;
+    ledger.discard(ledger.lease, large).await.unwrap();
+    ledger.check();
+    for table in ["delivery", "payload", "address"] {
+        let left: i64 = ledger.look(&format!("SELECT count(*) FROM {table}"));
+        assert_eq!(left, 50, "{table}");
+    }
+    for run in [before, after] {
+        assert!(ledger.run(run).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
 async fn a_plan_is_discarded_only_before_its_first_message() {
     let ledger = Ledger::new().await;
     let planned = ledger.sending(3).await;
