@@ -29,6 +29,19 @@ pub(super) enum TagKind {
     Block,
 }
 
+/// What a block tag does to the statements around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Begins one.
+    Open,
+    /// Begins another branch of one.
+    Middle,
+    /// Ends one.
+    Close,
+    /// Neither.
+    Alone,
+}
+
 /// A tag, without its delimiters.
 #[derive(Clone, Debug)]
 pub(super) struct Tag {
@@ -48,6 +61,17 @@ impl Tag {
     /// The word a block tag begins with: `if`, `endfor`.
     pub(super) fn keyword(&self) -> &str {
         self.code.split_whitespace().next().unwrap_or_default()
+    }
+
+    /// What a block tag does to the statements around it.
+    pub(super) fn step(&self) -> Step {
+        match self.keyword() {
+            "else" | "elif" => Step::Middle,
+            "do" => Step::Alone,
+            "set" if self.code.contains('=') => Step::Alone,
+            end if end.starts_with("end") => Step::Close,
+            _ => Step::Open,
+        }
     }
 
     /// Where a range of `code` was written.

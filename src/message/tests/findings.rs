@@ -42,6 +42,10 @@ fn what_templates_cannot_have_is_found_at_its_place() {
             "campaigns/a.md:1:13: there is no filter `uper` (did you mean `upper`?)",
         ),
         (
+            "{{ r.balance | money('EUR') }}",
+            "campaigns/a.md:1:16: there is no filter `money` (compute it in [variables], where scripts have more functions)",
+        ),
+        (
             "{{ r.name.upper() }}",
             "campaigns/a.md:1:11: values have no methods such as `upper` (write `… | upper`)",
         ),
@@ -138,11 +142,19 @@ fn a_subject_is_one_line() {
 
 #[test]
 fn a_tag_that_html_has_no_place_for_is_found() {
-    let found = mail(
-        BodyFormat::Html,
-        "x",
-        "<a {% if r.age %}href=1{% endif %} {% if r.age %}>",
-    )
-    .findings();
-    assert_eq!(found.len(), 1, "{found:?}");
+    for (body, tag) in [
+        (
+            "<p>a</p>\n<td {% if r.age %}>{% endif %}",
+            "2:5: `{% if r.age %}`",
+        ),
+        ("<p></p {{ r.name }}>", "1:8: `{{ r.name }}`"),
+    ] {
+        assert_eq!(
+            mail(BodyFormat::Html, "x", body).findings(),
+            [format!(
+                "campaigns/a.md:{tag} stands where HTML has no place for it \
+                 (put it between elements, or inside a text or a quoted value)"
+            )]
+        );
+    }
 }
