@@ -120,19 +120,18 @@ fn convert(
 
 /// The subject as the text of a `<title>`. What it sets stays in it.
 fn title_pieces(subject: &[Piece]) -> Vec<Piece> {
-    let scope = |code: &str| {
-        let text = format!("{{% {code} %}}");
-        let file = SourceFile::new("the title", text);
-        cut(&Excerpt::whole(&file)).expect("a scope is a template")
-    };
-    let mut pieces = scope("with");
+    let scope = SourceFile::new("the title", "{% with %} {% endwith %}");
+    let mut scope = cut(&Excerpt::whole(&scope)).expect("a scope is a template");
+    let end = scope.pop();
+    scope.truncate(1);
+    let mut pieces = scope;
     for piece in subject {
         match piece {
             Piece::Text(text) => push_text(&mut pieces, &escape_html(text.trim_matches('\n'))),
             Piece::Tag(tag) => pieces.push(Piece::Tag(tag.clone())),
         }
     }
-    pieces.extend(scope("endwith"));
+    pieces.extend(end);
     pieces
 }
 

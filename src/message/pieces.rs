@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use minijinja::{
-    machinery::{Token, tokenize},
+    machinery::{Token, parse, tokenize},
     syntax::SyntaxConfig,
 };
 
@@ -100,9 +100,10 @@ pub(super) fn written_syntax() -> SyntaxConfig {
         .expect("the default delimiters are valid")
 }
 
-/// Cuts a template that parses. Gives `None` where it does not after all.
+/// Cuts a template; `None` where it does not parse.
 pub(super) fn cut(source: &Excerpt) -> Option<Vec<Piece>> {
     let text = source.text();
+    parse(text, "template", written_syntax()).ok()?;
     let mut pieces = Vec::new();
     let mut tokens: Vec<(Token<'_>, Range<usize>)> = Vec::new();
     let mut start = 0..0;
