@@ -45,7 +45,7 @@ fn all_errors_of_all_files_are_found_in_one_go() {
         .collect();
     found.sort();
     for place in [
-        "campaigns/field.toml:6:11",
+        "campaigns/field.toml:6:12",
         "campaigns/function.toml:6:10",
         "campaigns/t.md:1:11",
         "campaigns/t.md:3:4",

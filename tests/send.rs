@@ -86,7 +86,7 @@ fn a_test_message_goes_to_oneself_and_into_no_ledger() {
         .people(&["1,ada@example.org,Ada,36"])
         .campaign("a", AUDIENCE);
     workspace
-        .run(["send", "a", "--to", "me@acme.example", "--yes"])
+        .run(["send", "a", "--to", "me@acme.example"])
         .code(0);
     assert_eq!(workspace.recipients(), ["me@acme.example"]);
     assert!(workspace.outbox()[0].decoded().contains("Dear Ada"));
@@ -144,7 +144,7 @@ fn too_many_and_too_few_are_held_until_somebody_lets_them_go() {
     let workspace = Workspace::new()
         .crowd(10)
         .campaign("many", &format!("{AUDIENCE}\nmax_recipients = 5"))
-        .campaign("few", &format!("{AUDIENCE}\nwhere = 'r.age > 100'"));
+        .campaign("few", &format!("{AUDIENCE}\nmin_recipients = 20"));
     workspace.run(["send", "many", "--yes"]).code(5);
     workspace.run(["send", "few", "--yes"]).code(5);
     assert_eq!(workspace.recipients(), [""; 0]);
@@ -205,13 +205,15 @@ fn an_endless_loop_ends_as_a_script_error() {
             "fn forever(r) { let n = 0; loop { n += 1; } }\n",
         )
         .campaign("a", &format!("{AUDIENCE}\nwhere = 'bad::forever(r)'"));
-    workspace.run(["send", "a", "--yes"]);
-    let report = workspace.run(["report", "1", "--json"]).json_lines();
+    let plan = workspace.run(["plan", "a", "--json"]).code(0).json();
+    assert_eq!(plan[0]["skipped"], json!({"script_error": 1}));
     assert!(
-        report[0]["reason"]
+        plan[0]["problems"][0]
             .as_str()
             .unwrap()
-            .starts_with("script_error: scripts/bad.rhai:1:"),
-        "{report:?}"
+            .contains("scripts/bad.rhai:1:"),
+        "{plan}"
     );
+    // Nobody is left to send to: nothing is sent, and the label stays free.
+    workspace.run(["send", "a", "--yes"]).code(5);
 }

@@ -6,7 +6,7 @@ use crate::support::{
     Workspace,
     smtp_server::{Reply, Script, SmtpServer},
     smtp_sink::SmtpSink,
-    wait_for,
+    soon, wait_for,
 };
 
 const AUDIENCE: &str = "[audience]\nsource = \"people\"";
@@ -115,11 +115,13 @@ fn a_refused_login_burns_nobody_and_another_server_goes_on() {
         ))
         .file(".env-password", "wrong")
         .crowd(20)
-        .campaign("a", &format!("{AUDIENCE}\ncooldown = \"none\"\n[schedule]\nevery = \"1s\""))
+        .campaign("a", &format!("{AUDIENCE}\n{}", soon(4)))
         .file(
             "campaigns/b.toml",
-            "topic = \"news\"\n[audience]\nsource = \"people\"\ncooldown = \"none\"\n[schedule]\nevery = \"1s\"\n\
-             [email]\nvia = \"closed\"\nsubject = \"Hi\"\nbody_text = \"Hi\"\n",
+            &format!(
+                "topic = \"news\"\n{AUDIENCE}\n{}\n[email]\nvia = \"closed\"\nsubject = \"Hi\"\nbody_text = \"Hi\"\n",
+                soon(4)
+            ),
         )
         .replace("campanile.toml", "{ env = \"TEST_SMTP_PASSWORD\" }", "{ file = \".env-password\" }");
     let daemon = workspace.serve();

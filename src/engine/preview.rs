@@ -71,14 +71,7 @@ impl Engine {
             due: now,
         };
         let plan = self.look(&loaded, occurrence.clone(), 5).await?;
-        let subject = match plan.sample.first() {
-            Some(first) => {
-                let one = self.one(&loaded, Some(&first.key)).await?;
-                let to = address(&one).unwrap_or_else(no_address);
-                Some(self.render_one(&loaded, &one, &occurrence, &to)?.subject)
-            }
-            None => None,
-        };
+        let subject = self.first_subject(&loaded, &plan, &occurrence).await?;
         Ok(SendOffer {
             plan,
             name: loaded.campaign.name.clone(),
@@ -94,6 +87,23 @@ impl Engine {
             subject,
             now: loaded.zone.at(now),
         })
+    }
+
+    /// The subject of the first message of a sample that can be made.
+    async fn first_subject(
+        &self,
+        loaded: &Arc<Loaded>,
+        plan: &plan::Plan,
+        occurrence: &Occurrence,
+    ) -> Result<Option<String>, Refused> {
+        for sample in &plan.sample {
+            let one = self.one(loaded, Some(&sample.key)).await?;
+            let to = address(&one).unwrap_or_else(no_address);
+            if let Ok(rendered) = self.render_one(loaded, &one, occurrence, &to) {
+                return Ok(Some(rendered.subject));
+            }
+        }
+        Ok(None)
     }
 
     /// One message to an address of one's own. It stands in no ledger, and its links belong to nobody.

@@ -143,10 +143,15 @@ fn judge(
             None => name_error(root, vocabulary, error),
         },
         Use::Filter(name, written_out) => match (FILTERS.contains(name), written_out) {
-            (false, _) => Some(
-                error("unknown-filter", format!("there is no filter `{name}`"))
-                    .did_you_mean(name, FILTERS.iter().copied()),
-            ),
+            (false, _) => {
+                let found = error("unknown-filter", format!("there is no filter `{name}`"));
+                Some(match closest(name, FILTERS.iter().copied()) {
+                    Some(near) => found.help(format!("did you mean `{near}`?")),
+                    None => {
+                        found.help("compute it in [variables], where scripts have more functions")
+                    }
+                })
+            }
             (true, Some(format)) if *name == "date" => date_format(format)
                 .err()
                 .map(|words| error("date-format", words).help("as in `| date(\"%d.%m.%Y\")`")),

@@ -3,7 +3,8 @@
 use super::{
     Needs,
     footer::{self, Placed},
-    html, language, markdown,
+    html::{self, Keep, Protected},
+    language, markdown,
     pieces::{Piece, cut, drop_tag_lines, push_text, text_of},
     plain,
     skeleton::Encoding,
@@ -69,22 +70,28 @@ fn convert(
         let content = markdown::to_html(&body, &tokens);
         let title = format!("<!--{}-->", tokens.other_word(usize::MAX));
         let document = html::shell(&title, language::of(&text_of(&body, " ")), &content);
+        let document = Protected {
+            html: document,
+            set_aside: Vec::new(),
+        };
         (document, Some((content, title)))
     } else {
         (html::protect(&body, &tokens), None)
     };
+    let keep = match content {
+        Some(_) => Keep::AtRules,
+        None => Keep::Rest,
+    };
     let broken = |words: String, place: Place| Diagnostic::error("html", place, words);
-    let document = html::inline_css(&document, &tokens).map_err(|words| {
+    let document = html::inline_css(document, &tokens, keep).map_err(|words| {
         broken(
             format!("the style sheet: {words}"),
             message.body.template.place().clone(),
         )
     })?;
     if let Some(tag) = tokens.displaced(&document) {
-        let words = format!(
-            "`{{% {} %}}` stands where HTML has no place for it",
-            tag.keyword()
-        );
+        let written = &tag.source.text()[tag.range.clone()];
+        let words = format!("`{written}` stands where HTML has no place for it");
         return Err(broken(words, tag.source.place_of(tag.range.clone()))
             .help("put it between elements, or inside a text or a quoted value"));
     }
@@ -113,19 +120,18 @@ fn convert(
 
 /// The subject as the text of a `<title>`. What it sets stays in it.
 fn title_pieces(subject: &[Piece]) -> Vec<Piece> {
-    let scope = |code: &str| {
-        let text = format!("{{% {code} %}}");
-        let file = SourceFile::new("the title", text);
-        cut(&Excerpt::whole(&file)).expect("a scope is a template")
-    };
-    let mut pieces = scope("with");
+    let scope = SourceFile::new("the title", "{% with %} {% endwith %}");
+    let mut scope = cut(&Excerpt::whole(&scope)).expect("a scope is a template");
+    let end = scope.pop();
+    scope.truncate(1);
+    let mut pieces = scope;
     for piece in subject {
         match piece {
             Piece::Text(text) => push_text(&mut pieces, &escape_html(text.trim_matches('\n'))),
             Piece::Tag(tag) => pieces.push(Piece::Tag(tag.clone())),
         }
     }
-    pieces.extend(scope("endwith"));
+    pieces.extend(end);
     pieces
 }
 

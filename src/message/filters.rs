@@ -45,7 +45,6 @@ pub(super) const FILTERS: &[&str] = &[
     "map",
     "max",
     "min",
-    "money",
     "pprint",
     "reject",
     "rejectattr",
@@ -119,7 +118,6 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_filter("default", default);
     environment.add_filter("d", default);
     environment.add_filter("date", date);
-    environment.add_filter("money", money);
     environment.add_filter("round", round);
     environment.add_filter("urlencode", urlencode);
     environment.add_test("none", |value: &Value| {
@@ -195,18 +193,6 @@ fn date(value: &Value, pattern: Option<&str>) -> Result<String, Error> {
         Ok(()) => Ok(text),
         Err(_) => Err(refusal("the pattern asks for a time, and a date has none")),
     }
-}
-
-/// `{{ r.balance | money("EUR") }}` is `1234.50 EUR`, with the currency's decimal places (ISO 4217).
-fn money(value: &Value, currency: &str) -> Result<String, Error> {
-    let amount = decimal(value, "money")?;
-    let places = match currency {
-        "JPY" | "KRW" | "VND" | "CLP" | "ISK" | "PYG" | "UGX" | "XAF" | "XOF" | "XPF" | "RWF"
-        | "KMF" | "GNF" | "DJF" | "BIF" | "VUV" => 0,
-        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
-        _ => 2,
-    };
-    Ok(format!("{} {currency}", rounded(amount, places)))
 }
 
 /// `{{ r.balance | round(1) }}`: to the nearest, halves away from zero, printed with so many places.

@@ -3,17 +3,29 @@
 use css_inline::CSSInliner;
 
 use super::{
-    pieces::{Piece, TagKind},
+    pieces::{Piece, Step, TagKind},
     tokens::Tokens,
 };
 
+/// HTML that a parser may have, and what of it no parser may see: a word and the text it stands for.
+pub(super) struct Protected {
+    /// The HTML with words for its tags.
+    pub(super) html: String,
+    /// What comes back when the HTML is written again.
+    pub(super) set_aside: Vec<(String, String)>,
+}
+
 /// HTML with words for its tags: comments where elements may stand, so that a parser leaves them there (text between the
-/// rows of a table it would move out of the table), bare words in text, attributes and style sheets.
-pub(super) fn protect(pieces: &[Piece], tokens: &Tokens) -> String {
+/// rows of a table it would move out of the table), bare words in text, attributes and style sheets. Attributes that come and
+/// go (`<td {% if x %} class="a" {% endif %}>`) are set aside: a parser would sort them.
+pub(super) fn protect(pieces: &[Piece], tokens: &Tokens) -> Protected {
     let mut context = Context::Data;
     let mut next = 0;
     let mut html = String::new();
-    for (at, piece) in pieces.iter().enumerate() {
+    let mut set_aside = Vec::new();
+    let mut at = 0;
+    while let Some(piece) = pieces.get(at) {
+        at += 1;
         match piece {
             Piece::Text(text) => {
                 html.push_str(text);
@@ -21,8 +33,32 @@ pub(super) fn protect(pieces: &[Piece], tokens: &Tokens) -> String {
             }
             Piece::Tag(tag) => {
                 let between_elements = context == Context::Data && tag.kind == TagKind::Block;
-                if between_elements && opens_rows(&html, &pieces[at + 1..]) {
+                if between_elements && opens_rows(&html, &pieces[at..]) {
                     html.push_str("<tbody>");
+                }
+                let group = match context {
+                    Context::Tag(None, _) => statement(&pieces[at - 1..], context),
+                    _ => None,
+                };
+                if let Some(length) = group {
+                    let mut text = String::from(" ");
+                    for piece in &pieces[at - 1..at - 1 + length] {
+                        match piece {
+                            Piece::Text(piece) => text.push_str(piece),
+                            Piece::Tag(_) => {
+                                text.push_str(&tokens.word(next));
+                                next += 1;
+                            }
+                        }
+                    }
+                    text.push(' ');
+                    let word = tokens.other_word(set_aside.len());
+                    html.push(' ');
+                    html.push_str(&word);
+                    html.push(' ');
+                    set_aside.push((format!(" {word}=\"\""), text));
+                    at += length - 1;
+                    continue;
                 }
                 html.push_str(&if between_elements {
                     tokens.comment(next)
@@ -33,7 +69,30 @@ pub(super) fn protect(pieces: &[Piece], tokens: &Tokens) -> String {
             }
         }
     }
-    html
+    Protected { html, set_aside }
+}
+
+/// How many pieces a statement takes from its first tag to its last, where it stays within one element's tag.
+fn statement(pieces: &[Piece], mut context: Context) -> Option<usize> {
+    let mut depth = 0;
+    for (at, piece) in pieces.iter().enumerate() {
+        match piece {
+            Piece::Text(text) => context = context.after(text),
+            Piece::Tag(tag) if tag.kind == TagKind::Block => match tag.step() {
+                Step::Open => depth += 1,
+                Step::Close => depth -= 1,
+                Step::Middle | Step::Alone => {}
+            },
+            Piece::Tag(_) => {}
+        }
+        if !matches!(context, Context::Tag(..)) {
+            return None;
+        }
+        if depth == 0 {
+            return (at > 0).then_some(at + 1);
+        }
+    }
+    None
 }
 
 /// Whether a table has just begun and its rows follow: the `<tbody>` that a parser puts around them has to begin before a
@@ -128,28 +187,45 @@ fn starts_with_tag(text: &str, name: &str) -> bool {
         && !text[name.len()..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-')
 }
 
-/// Inlines style sheets into `style` attributes, for the clients that know nothing else; what can't be inlined (`@media`,
-/// `:hover`) stays. A style sheet with tags in it stays as it is: what it says is not known yet.
-pub(super) fn inline_css(html: &str, tokens: &Tokens) -> Result<String, String> {
-    let (html, kept) = take_templated_styles(html, tokens);
+/// What of a style sheet stays when its rules stand in `style` attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// What could not be inlined: `@media`, `:hover`, rules for elements that are not there.
+    Rest,
+    /// `@media` and its kin only: enough for a style sheet that is ours.
+    AtRules,
+}
+
+/// Inlines style sheets into `style` attributes, for the clients that know nothing else. A style sheet with tags in it stays
+/// as it is: what it says is not known yet.
+pub(super) fn inline_css(
+    protected: Protected,
+    tokens: &Tokens,
+    keep: Keep,
+) -> Result<String, String> {
+    let Protected { html, set_aside } = take_templated_styles(protected, tokens);
     let inlined = CSSInliner::options()
         .load_remote_stylesheets(false)
-        .keep_style_tags(true)
-        .remove_inlined_selectors(true)
+        .keep_style_tags(keep == Keep::Rest)
+        .remove_inlined_selectors(keep == Keep::Rest)
+        .keep_at_rules(keep == Keep::AtRules)
         .keep_link_tags(true)
         .build()
         .inline(&html)
         .map_err(|error| error.to_string())?;
     let mut inlined = inlined;
-    for (word, style) in kept {
-        inlined = inlined.replacen(&word, &style, 1);
+    for (word, text) in set_aside {
+        inlined = inlined.replacen(&word, &text, 1);
     }
     Ok(inlined)
 }
 
-fn take_templated_styles(html: &str, tokens: &Tokens) -> (String, Vec<(String, String)>) {
+fn take_templated_styles(protected: Protected, tokens: &Tokens) -> Protected {
+    let Protected {
+        html,
+        mut set_aside,
+    } = protected;
     let lower = html.to_ascii_lowercase();
-    let mut kept = Vec::new();
     let mut result = String::with_capacity(html.len());
     let mut done = 0;
     while let Some(start) = lower[done..].find("<style").map(|at| done + at) {
@@ -159,16 +235,19 @@ fn take_templated_styles(html: &str, tokens: &Tokens) -> (String, Vec<(String, S
         result.push_str(&html[done..start]);
         let style = &html[start..end];
         if tokens.occur_in(style) {
-            let word = format!("<!--{}-->", tokens.other_word(kept.len()));
+            let word = format!("<!--{}-->", tokens.other_word(set_aside.len()));
             result.push_str(&word);
-            kept.push((word, style.to_owned()));
+            set_aside.push((word, style.to_owned()));
         } else {
             result.push_str(style);
         }
         done = end;
     }
     result.push_str(&html[done..]);
-    (result, kept)
+    Protected {
+        html: result,
+        set_aside,
+    }
 }
 
 /// The page a Markdown body stands in. It reads well on a phone and on a desktop, in light and in dark, and says its language
@@ -228,7 +307,7 @@ mod tests {
     fn inlined(html: &str) -> String {
         let pieces = cut(&Excerpt::whole(&SourceFile::new("t.html", html))).unwrap();
         let tokens = Tokens::new(&pieces);
-        let html = inline_css(&protect(&pieces, &tokens), &tokens).unwrap();
+        let html = inline_css(protect(&pieces, &tokens), &tokens, Keep::Rest).unwrap();
         assert!(tokens.displaced(&html).is_none(), "{html}");
         let restored = tokens.restore(&html);
         let shown = restored.iter().map(|piece| match piece {
@@ -248,13 +327,24 @@ mod tests {
         );
         for part in [
             "<tbody>{% for x in r.xs %}<tr><td class=\"{{ x }}\" style=\"color: red;\">{{ x }}</td></tr>{% endfor %}</tbody>",
-            "href=\"{{ u }}?a=1&amp;b=2\" {% if y %}title=\"z\" {% endif %}",
+            "href=\"{{ u }}?a=1&amp;b=2\"",
             "@media (max-width: 9px)",
             "a:hover",
         ] {
             assert!(html.contains(part), "{part}\n{html}");
         }
         assert!(!html.contains("td { color: red }"), "{html}");
+    }
+
+    #[test]
+    fn attributes_that_come_and_go_stay_together() {
+        let html = inlined(
+            "<p{% if a %} title=\"{{ z }}\" {% else %} class=\"b\"{% endif %} {{ c }} align=\"left\">x</p>",
+        );
+        assert!(
+            html.contains(" {% if a %} title=\"{{ z }}\" {% else %} class=\"b\"{% endif %} "),
+            "{html}"
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use comrak::{Options, markdown_to_html};
 
 use super::{
-    pieces::{Piece, TagKind},
+    pieces::{Piece, Step, TagKind},
     tokens::Tokens,
 };
 
@@ -166,7 +166,7 @@ fn place_tags(lines: &mut [Line<'_>], tokens: &Tokens) {
         let [tag] = lines[at].tags[..] else {
             // Tags within text, or several on one line, open and close statements that stay where they are.
             for tag in tags_in(lines[at].text, tokens) {
-                match step(tokens.tags()[tag].keyword(), &tokens.tags()[tag].code) {
+                match tokens.tags()[tag].step() {
                     Step::Open => open.push(None),
                     Step::Middle => {
                         if let Some(last) = open.last_mut() {
@@ -179,7 +179,7 @@ fn place_tags(lines: &mut [Line<'_>], tokens: &Tokens) {
             }
             continue;
         };
-        match step(tokens.tags()[tag].keyword(), &tokens.tags()[tag].code) {
+        match tokens.tags()[tag].step() {
             Step::Open => open.push(Some(vec![at])),
             Step::Middle => {
                 if let Some(Some(group)) = open.last_mut() {
@@ -197,23 +197,6 @@ fn place_tags(lines: &mut [Line<'_>], tokens: &Tokens) {
             }
             Step::Alone => {}
         }
-    }
-}
-
-enum Step {
-    Open,
-    Middle,
-    Close,
-    Alone,
-}
-
-fn step(keyword: &str, code: &str) -> Step {
-    match keyword {
-        "else" | "elif" => Step::Middle,
-        "do" => Step::Alone,
-        "set" if code.contains('=') => Step::Alone,
-        end if end.starts_with("end") => Step::Close,
-        _ => Step::Open,
     }
 }
 

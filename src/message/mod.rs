@@ -117,5 +117,11 @@ pub fn message_id(seed: &[&[u8]], domain: &str) -> String {
             .update(&(part.len() as u64).to_le_bytes())
             .update(part);
     }
-    format!("{}@{domain}", &hasher.finalize().to_hex()[..32])
+    let hash = &hasher.finalize().to_hex()[..32];
+    if domain.is_ascii() {
+        return format!("{hash}@{domain}");
+    }
+    // Only its name is lost where a domain has no form in ASCII: the hash alone tells messages apart.
+    let domain = idna::domain_to_ascii(domain).unwrap_or_else(|_| "campanile.invalid".to_owned());
+    format!("{hash}@{domain}")
 }

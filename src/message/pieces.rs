@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use minijinja::{
-    machinery::{Token, tokenize},
+    machinery::{Token, parse, tokenize},
     syntax::SyntaxConfig,
 };
 
@@ -29,6 +29,19 @@ pub(super) enum TagKind {
     Block,
 }
 
+/// What a block tag does to the statements around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Begins one.
+    Open,
+    /// Begins another branch of one.
+    Middle,
+    /// Ends one.
+    Close,
+    /// Neither.
+    Alone,
+}
+
 /// A tag, without its delimiters.
 #[derive(Clone, Debug)]
 pub(super) struct Tag {
@@ -48,6 +61,17 @@ impl Tag {
     /// The word a block tag begins with: `if`, `endfor`.
     pub(super) fn keyword(&self) -> &str {
         self.code.split_whitespace().next().unwrap_or_default()
+    }
+
+    /// What a block tag does to the statements around it.
+    pub(super) fn step(&self) -> Step {
+        match self.keyword() {
+            "else" | "elif" => Step::Middle,
+            "do" => Step::Alone,
+            "set" if self.code.contains('=') => Step::Alone,
+            end if end.starts_with("end") => Step::Close,
+            _ => Step::Open,
+        }
     }
 
     /// Where a range of `code` was written.
@@ -76,9 +100,10 @@ pub(super) fn written_syntax() -> SyntaxConfig {
         .expect("the default delimiters are valid")
 }
 
-/// Cuts a template that parses. Gives `None` where it does not after all.
+/// Cuts a template; `None` where it does not parse.
 pub(super) fn cut(source: &Excerpt) -> Option<Vec<Piece>> {
     let text = source.text();
+    parse(text, "template", written_syntax()).ok()?;
     let mut pieces = Vec::new();
     let mut tokens: Vec<(Token<'_>, Range<usize>)> = Vec::new();
     let mut start = 0..0;

@@ -283,7 +283,7 @@ mod tests {
     fn text(html: &str) -> String {
         let pieces = cut(&Excerpt::whole(&SourceFile::new("t.html", html))).unwrap();
         let tokens = Tokens::new(&pieces);
-        let text = to_text(&protect(&pieces, &tokens), &tokens);
+        let text = to_text(&protect(&pieces, &tokens).html, &tokens);
         let shown = tokens.restore(&text).into_iter().map(|piece| match piece {
             Piece::Text(text) => text,
             Piece::Tag(tag) => format!("[{}]", tag.code.trim()),

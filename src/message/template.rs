@@ -302,7 +302,8 @@ fn render_error(error: &Error, map: &SourceMap) -> RenderError {
                 .unwrap_or_default();
             format!("`{written}` is not defined")
         }
-        (_, Some(detail)) => detail.to_owned(),
+        // Jinja's word for the values that it does not know from inside.
+        (_, Some(detail)) => detail.replace("plain object", "decimal, date or empty cell"),
         (kind, None) => kind.to_string(),
     };
     RenderError { message, place }

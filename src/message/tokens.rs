@@ -126,18 +126,28 @@ impl Tokens {
         pieces
     }
 
-    /// The first block tag that is not where it was: lost, twice there, or out of order. What it encloses would be wrong.
+    /// The first tag that is not where it was: a block tag that is lost, twice there or out of order (what it encloses would
+    /// be wrong), or a value that is printed no more.
     pub(super) fn displaced(&self, text: &str) -> Option<&Tag> {
-        let mut expected =
-            (0..self.tags.len()).filter(|tag| self.tags[*tag].kind == TagKind::Block);
+        let is_block = |tag: usize| self.tags[tag].kind == TagKind::Block;
+        let mut blocks = (0..self.tags.len()).filter(|tag| is_block(*tag));
+        let mut seen = vec![false; self.tags.len()];
         let mut done = 0;
         while let Some(found) = self.find(text, done) {
             done = found.end;
-            if self.tags[found.tag].kind == TagKind::Block && expected.next() != Some(found.tag) {
-                return Some(&self.tags[found.tag]);
+            seen[found.tag] = true;
+            if is_block(found.tag) {
+                match blocks.next() {
+                    Some(expected) if expected == found.tag => {}
+                    expected => {
+                        let first = expected.unwrap_or(found.tag).min(found.tag);
+                        return Some(&self.tags[first]);
+                    }
+                }
             }
         }
-        expected.next().map(|lost| &self.tags[lost])
+        let lost = seen.iter().position(|seen| !seen)?;
+        Some(&self.tags[lost])
     }
 }
 
@@ -165,11 +175,8 @@ mod tests {
             })
             .collect();
         assert_eq!(shown, "<p a [if b]>[a][endif][a]qz1z9x");
-        assert!(tokens.displaced("qz1z1x qz1z2x").is_none());
-        assert_eq!(
-            tokens.displaced("qz1z2x qz1z1x").unwrap().keyword(),
-            "endif"
-        );
-        assert_eq!(tokens.displaced("qz1z1x").unwrap().keyword(), "endif");
+        assert!(tokens.displaced("qz1z0x qz1z1x qz1z2x qz1z0x").is_none());
+        assert_eq!(tokens.displaced("qz1z2x qz1z1x").unwrap().keyword(), "if");
+        assert_eq!(tokens.displaced("qz1z0xqz1z1x").unwrap().keyword(), "endif");
     }
 }

@@ -11,12 +11,12 @@ pub mod workspace;
 
 pub use daemon::Daemon;
 pub use mail::Mail;
-pub use workspace::{Ran, Workspace};
+pub use workspace::Workspace;
 
 use std::time::{Duration, Instant};
 
 /// How long a test waits for something that must happen. Long: the machine may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Waits until `look` gives something; fails with `what` when patience ends.
 #[track_caller]
@@ -38,4 +38,13 @@ pub fn free_port() -> u16 {
         .local_addr()
         .unwrap()
         .port()
+}
+
+/// A schedule that is due once, in so many seconds from now.
+pub fn soon(seconds: i64) -> String {
+    let at = chrono::Utc::now() + chrono::TimeDelta::seconds(seconds);
+    format!(
+        "[schedule]\ntimezone = \"UTC\"\nat = {}",
+        at.format("%Y-%m-%dT%H:%M:%S")
+    )
 }

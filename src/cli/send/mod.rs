@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     yes: bool,
     /// Send one message to an address of your own, to look at it; nothing is recorded
-    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["label", "yes"])]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "label")]
     to: Option<EmailAddress>,
     /// With --to: whose message; the first that matches if not given
     #[arg(long, value_name = "KEY", requires = "to")]

@@ -1,5 +1,7 @@
 //! What is found to be wrong with templates before anybody gets them.
 
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -40,6 +42,10 @@ fn what_templates_cannot_have_is_found_at_its_place() {
         (
             "{{ r.name | uper }}",
             "campaigns/a.md:1:13: there is no filter `uper` (did you mean `upper`?)",
+        ),
+        (
+            "{{ r.balance | money('EUR') }}",
+            "campaigns/a.md:1:16: there is no filter `money` (compute it in [variables], where scripts have more functions)",
         ),
         (
             "{{ r.name.upper() }}",
@@ -138,11 +144,132 @@ fn a_subject_is_one_line() {
 
 #[test]
 fn a_tag_that_html_has_no_place_for_is_found() {
-    let found = mail(
-        BodyFormat::Html,
-        "x",
-        "<a {% if r.age %}href=1{% endif %} {% if r.age %}>",
-    )
-    .findings();
-    assert_eq!(found.len(), 1, "{found:?}");
+    for (body, tag) in [
+        (
+            "<p>a</p>\n<td {% if r.age %}>{% endif %}",
+            "2:5: `{% if r.age %}`",
+        ),
+        ("<p></p {{ r.name }}>", "1:8: `{{ r.name }}`"),
+    ] {
+        assert_eq!(
+            mail(BodyFormat::Html, "x", body).findings(),
+            [format!(
+                "campaigns/a.md:{tag} stands where HTML has no place for it \
+                 (put it between elements, or inside a text or a quoted value)"
+            )]
+        );
+    }
+}
+
+/// Jinja as it comes, whole and broken.
+const JINJA: &[&str] = &[
+    "{{ r.name }}",
+    "{{",
+    "}}",
+    "{% if r.age %}",
+    "{% else %}",
+    "{% endif %}",
+    "{% for t in r.tags %}",
+    "{% endfor %}",
+    "{{ t }}",
+    "{{- r.age < 3 -}}",
+    "{# c #}",
+    "{% raw %}",
+    "{% endraw %}",
+    "{% set x %}",
+    "{% endset %}",
+    "{% set y = 1 %}",
+    "{",
+    "%}",
+];
+
+/// HTML, CSS and Markdown as they come.
+const MARKUP: &[&str] = &[
+    "<p>",
+    "</p>",
+    "<",
+    ">",
+    "</",
+    "<a href=\"",
+    "\"",
+    "'",
+    "<td ",
+    "<table>",
+    "<tr>",
+    "</table>",
+    "<li>",
+    "<style>",
+    "</style>",
+    "a { color: red }",
+    "<!--",
+    "-->",
+    "<script>",
+    "</script>",
+    "<title>",
+    "<br/>",
+    "<img alt=x>",
+    "<pre>",
+    "=",
+    "/",
+    "&amp;",
+    "&#x1F600;",
+    "&#",
+    "&",
+    ";",
+    "\n",
+    "\r\n",
+    "- ",
+    "1. ",
+    "> ",
+    "| a | b |",
+    "|--|--|",
+    "# ",
+    "```",
+    "    ",
+    "\t",
+    "`",
+    "*",
+    "[x](",
+    ")",
+    "qz0z",
+    "qz0z0x",
+    "é",
+    "👩‍👩‍👧",
+    "\u{feff}",
+    "\u{a0}",
+    ".",
+    "--",
+    "x",
+];
+
+fn template() -> impl Strategy<Value = String> {
+    let some = |scraps: Vec<&'static str>, most| {
+        prop::collection::vec(prop::sample::select(scraps), 0..most)
+            .prop_map(|scraps| scraps.concat())
+    };
+    let markup = move || some(MARKUP.to_vec(), 8);
+    let whole = prop::collection::vec(markup(), 6).prop_map(|m| {
+        format!(
+            "{}{{% for t in r.tags %}}{}{{% if r.name != t %}}{}{{{{ t }}}}{}{{% endif %}}{}{{% endfor %}}{}",
+            m[0], m[1], m[2], m[3], m[4], m[5]
+        )
+    });
+    prop_oneof![some([JINJA, MARKUP].concat(), 24), whole]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn no_template_is_too_odd_to_say_what_is_wrong_with_it(body in template(), subject in template()) {
+        for format in [BodyFormat::Markdown, BodyFormat::Html, BodyFormat::Text] {
+            let mail = mail(format, &subject, &body);
+            let (template, found) = mail.compiled();
+            prop_assert_eq!(template.is_none(), found.has_errors());
+            if template.is_some() && let Ok(seen) = mail.try_preview() {
+                let (_, parts) = parse(&seen.outgoing.bytes);
+                prop_assert_eq!(&parts[0], &crlf(&seen.text));
+            }
+        }
+    }
 }

@@ -117,6 +117,19 @@ fn the_headers_of_a_message() {
 }
 
 #[test]
+fn a_message_id_is_the_same_again_and_ascii() {
+    let id = message_id(&[b"a", b"bc"], "müller.example");
+    assert_eq!(id, message_id(&[b"a", b"bc"], "xn--mller-kva.example"));
+    assert_ne!(id, message_id(&[b"ab", b"c"], "müller.example"));
+}
+
+#[test]
+fn a_template_is_shared_between_threads() {
+    fn shared<T: Send + Sync>(_: Option<T>) {}
+    shared(mail(BodyFormat::Text, "x", "y").compiled().0);
+}
+
+#[test]
 fn html_comes_with_its_text_first() {
     let mail = mail(
         BodyFormat::Html,

@@ -17,8 +17,8 @@ fn values_are_printed_exactly() {
         "2026 6 12.12.2026 09:00"
     );
     assert_eq!(
-        shown("{{ r.balance | money('EUR') }} {{ 7 | money('JPY') }} {{ r.balance | round(1) }}"),
-        "12.50 EUR 7 JPY 12.5"
+        shown("{{ r.balance | round(1) }} {{ 7 | round(2) }}"),
+        "12.5 7.00"
     );
     assert_eq!(
         shown("{{ r.name | upper }} {{ 'a b&c' | urlencode }} {{ r.tags | join('/') }}"),
@@ -86,6 +86,14 @@ fn what_is_not_there_is_not_printed() {
     assert_eq!(
         refusal("{{ r.renews_on.yaer }}"),
         "campaigns/a.md:1:4: `r.renews_on.yaer` is not defined"
+    );
+}
+
+#[test]
+fn computing_with_decimals_is_refused_in_words_that_help() {
+    assert_eq!(
+        refusal("{{ r.balance * 2 }}"),
+        "campaigns/a.md:1:4: tried to use * operator on unsupported types decimal, date or empty cell and number"
     );
 }
 
