@@ -211,7 +211,7 @@ fn an_endless_loop_ends_as_a_script_error() {
         plan[0]["problems"][0]
             .as_str()
             .unwrap()
-            .contains("scripts/bad.rhai:1:"),
+            .contains("campaigns/a.toml:6:15: the script does too much"),
         "{plan}"
     );
     // Nobody is left to send to: nothing is sent, and the label stays free.
