@@ -172,3 +172,23 @@ fn whatever_an_expression_does_to_its_variables_the_next_recipient_is_seen() {
         }
     }
 }
+
+#[test]
+fn nothing_is_folded_before_it_runs() {
+    let engine = crate::script::sandbox::engine();
+    budget::start();
+    for expression in [
+        "\"5\" == 5",
+        "\"5\" != 5",
+        "() == ( )",
+        "if \"5\" == 5 { 1 } else { 2 }",
+        "1 == 1 && 5 == true",
+    ] {
+        let expression = expression.replace("( )", "(())");
+        assert!(
+            engine.eval::<rhai::Dynamic>(&expression).is_err(),
+            "{expression}"
+        );
+    }
+    assert!(engine.eval::<bool>("5 == 5.0").unwrap());
+}
