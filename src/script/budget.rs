@@ -11,17 +11,21 @@ use rhai::Position;
 /// Steps of one evaluation: an endless loop ends after about ten milliseconds.
 pub(super) const STEPS: u64 = 250_000;
 
-/// Steps between two looks at the clock.
-const LOOK: u64 = 8_192;
+/// Steps between two looks at the clock. A script that takes fewer never sees it, so that ordinary results do not depend on
+/// how busy the machine is.
+const LOOK: u64 = 2_048;
 
-/// The longest time one evaluation may take: a backstop where single steps move a lot of data. A script that takes fewer than
-/// [`LOOK`] steps never sees it, so ordinary results do not depend on how busy the machine is.
-const LONGEST: Duration = Duration::from_secs(1);
+/// The longest time one evaluation may take: a backstop where single steps move a lot of data.
+const LONGEST: Duration = Duration::from_millis(250);
+
+/// What the time between two looks counts for at most: a machine that stood still is not the script's fault.
+const LONGEST_LOOK: Duration = Duration::from_millis(50);
 
 thread_local! {
     static LEFT: Cell<u64> = const { Cell::new(0) };
     static NEXT_LOOK: Cell<u64> = const { Cell::new(0) };
-    static STARTED: Cell<Option<Instant>> = const { Cell::new(None) };
+    static LAST_LOOK: Cell<Option<Instant>> = const { Cell::new(None) };
+    static TAKEN: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     static FAILURE: RefCell<Option<Deferred>> = const { RefCell::new(None) };
 }
 
@@ -40,7 +44,8 @@ pub(super) struct Deferred {
 pub(super) fn start() {
     LEFT.set(STEPS);
     NEXT_LOOK.set(STEPS - LOOK);
-    STARTED.set(None);
+    LAST_LOOK.set(None);
+    TAKEN.set(Duration::ZERO);
     FAILURE.take();
 }
 
@@ -68,9 +73,12 @@ pub(super) fn take(steps: u64) -> bool {
 #[cold]
 fn look(left: u64) -> bool {
     NEXT_LOOK.set(left.saturating_sub(LOOK));
-    let started = STARTED.get().unwrap_or_else(Instant::now);
-    STARTED.set(Some(started));
-    let in_time = started.elapsed() < LONGEST;
+    let now = Instant::now();
+    let since = LAST_LOOK
+        .replace(Some(now))
+        .map_or(Duration::ZERO, |last| now - last);
+    TAKEN.set(TAKEN.get() + since.min(LONGEST_LOOK));
+    let in_time = TAKEN.get() < LONGEST;
     if !in_time {
         LEFT.set(0);
     }

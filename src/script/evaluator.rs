@@ -30,11 +30,11 @@ pub struct Evaluator {
 impl Evaluator {
     pub(super) fn new(program: Arc<Compiled>, run: RunRecord) -> Self {
         Self {
+            scope: scope(&program, &run),
             state: state(&program, &run),
             program,
             run,
             columns: Columns::default(),
-            scope: Scope::new(),
             caches: Caches::new(),
         }
     }
@@ -82,10 +82,15 @@ impl Evaluator {
 
     /// Puts a recipient into sight.
     fn show(&mut self, recipient: &Recipient, reads: &Reads) {
-        let record = Record::new(recipient, &self.program.fields, &mut self.columns, reads);
-        self.scope.rewind(0);
-        self.scope.push("run", self.run.clone());
-        self.scope.push("r", record);
+        self.scope.rewind(GIVEN);
+        // In place: this runs once per recipient, and allocating is most of what it would do.
+        let record = self
+            .scope
+            .get_mut("r")
+            .and_then(Dynamic::write_lock::<Record>);
+        record
+            .expect("nothing can change `r`, and after a failure it is made anew")
+            .fill(recipient, &mut self.columns, reads);
     }
 
     fn holds(&mut self, condition: &Parsed) -> Result<bool, ScriptError> {
@@ -116,6 +121,7 @@ impl Evaluator {
             (outcome, deferred) => {
                 // What was left half done is not worth keeping.
                 self.state = state(&self.program, &self.run);
+                self.scope = scope(&self.program, &self.run);
                 Err(match (deferred, outcome) {
                     (Some(deferred), _) => error::deferred(deferred, &self.program, parsed),
                     (None, Err(failure)) => error::failure(&failure, &self.program, parsed),
@@ -140,6 +146,17 @@ impl Evaluator {
             )
             .map(Dynamic::flatten)
     }
+}
+
+/// How many variables everybody sees.
+const GIVEN: usize = 2;
+
+/// What everybody sees: the run, and nobody yet.
+fn scope(program: &Compiled, run: &RunRecord) -> Scope<'static> {
+    let mut scope = Scope::new();
+    scope.push("run", run.clone());
+    scope.push("r", Record::empty(&program.fields));
+    scope
 }
 
 fn state(program: &Compiled, run: &RunRecord) -> GlobalRuntimeState {

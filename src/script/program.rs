@@ -6,7 +6,7 @@ use rhai::{Engine, Expr, ImmutableString, Module, Position, Shared, Stmt, Token}
 
 use super::{
     Evaluator, History, Library, RunFacts,
-    check::{Check, Setting, Uses, is_closure},
+    check::{Check, Columns, Setting, Uses, is_closure},
     record::{Fields, Reads, RunRecord, fields_module},
     sandbox::{self, LONGEST_EXPRESSION},
     syntax::{self, Parsed, offset, place},
@@ -77,10 +77,13 @@ pub(super) fn compile(
     variables: &[Variable],
     schemas: &[Arc<Schema>],
 ) -> (Option<Program>, Diagnostics) {
-    let columns: BTreeSet<String> = schemas
-        .iter()
-        .flat_map(|schema| schema.names().map(str::to_owned))
-        .collect();
+    let mut columns = Columns::new();
+    for (name, kind) in schemas.iter().flat_map(|schema| &schema.columns) {
+        let known = columns.entry(name.clone()).or_insert(Some(*kind));
+        if *known != Some(*kind) {
+            *known = None;
+        }
+    }
     let mut compiler = Compiler {
         engine: sandbox::engine(),
         library,
@@ -119,7 +122,7 @@ pub(super) fn compile(
 struct Compiler<'a> {
     engine: Engine,
     library: &'a Library,
-    columns: BTreeSet<String>,
+    columns: Columns,
     diagnostics: Diagnostics,
 }
 

@@ -69,27 +69,38 @@ impl Columns {
 }
 
 impl Record {
-    pub(super) fn new(
-        recipient: &Recipient,
-        fields: &Fields,
-        columns: &mut Columns,
-        reads: &Reads,
-    ) -> Self {
-        let positions = columns.of(fields, &recipient.schema);
-        let mut read = vec![Cell::Unread; fields.len()];
+    /// A record that holds nobody yet.
+    pub(super) fn empty(fields: &Fields) -> Self {
+        Self(Arc::new(Cells {
+            fields: fields.clone(),
+            schema: Arc::default(),
+            read: vec![Cell::Unread; fields.len()],
+            identity: None,
+            whole: None,
+        }))
+    }
+
+    /// Puts another recipient in. Whoever kept the record from before keeps what it held.
+    pub(super) fn fill(&mut self, recipient: &Recipient, columns: &mut Columns, reads: &Reads) {
+        if Arc::get_mut(&mut self.0).is_none() {
+            *self = Self::empty(&self.0.fields);
+        }
+        let Some(cells) = Arc::get_mut(&mut self.0) else {
+            unreachable!("nobody else has the record that was just made");
+        };
+        let positions = columns.of(&cells.fields, &recipient.schema);
+        cells.read.fill(Cell::Unread);
         for &slot in &reads.slots {
-            read[slot] = positions[slot]
+            cells.read[slot] = positions[slot]
                 .and_then(|position| recipient.values.get(position))
                 .map_or(Cell::Absent, |value| Cell::Value(to_dynamic(value)));
         }
-        Self(Arc::new(Cells {
-            fields: fields.clone(),
-            schema: recipient.schema.clone(),
-            read,
-            identity: (reads.identity || reads.whole)
-                .then(|| (recipient.source.clone(), recipient.key.clone())),
-            whole: reads.whole.then(|| recipient.clone()),
-        }))
+        if !Arc::ptr_eq(&cells.schema, &recipient.schema) {
+            cells.schema = recipient.schema.clone();
+        }
+        cells.identity = (reads.identity || reads.whole)
+            .then(|| (recipient.source.clone(), recipient.key.clone()));
+        cells.whole = reads.whole.then(|| recipient.clone());
     }
 
     /// The field at a slot.

@@ -95,7 +95,8 @@ fn words(error: &ParseErrorType) -> (String, Option<String>) {
             format!("`{word}` is a reserved word or symbol"),
             reserved_help(word).map(str::to_owned),
         ),
-        ParseErrorType::UnknownOperator(word) => (
+        ParseErrorType::UnknownOperator(word)
+        | ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) => (
             format!("there is no operator `{word}`"),
             reserved_help(word).map(str::to_owned),
         ),
@@ -125,10 +126,6 @@ fn words(error: &ParseErrorType) -> (String, Option<String>) {
             None,
         ),
         ParseErrorType::VariableExpected => ("expected the name of a variable".to_owned(), None),
-        ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) => (
-            format!("there is no operator `{word}`"),
-            reserved_help(word).map(str::to_owned),
-        ),
         other => {
             let text = other.to_string();
             let mut letters = text.chars();

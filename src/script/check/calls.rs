@@ -23,7 +23,7 @@ impl Check<'_> {
             }
         }
         if call.is_operator_call() {
-            return self.operator(call);
+            return self.operator(call, position);
         }
         call.args.iter().for_each(|argument| self.expr(argument));
         if call.is_qualified() {
@@ -49,8 +49,11 @@ impl Check<'_> {
         self.host_call(&call.name, call.args.len(), position);
     }
 
-    pub(super) fn operator(&mut self, call: &FnCallExpr) {
+    pub(super) fn operator(&mut self, call: &FnCallExpr, position: Position) {
         let compares = matches!(call.name.as_str(), "==" | "!=");
+        if compares || matches!(call.name.as_str(), "<" | "<=" | ">" | ">=") {
+            self.comparison(call, position);
+        }
         match (&call.args[..], compares) {
             ([left, Expr::FloatConstant(..)], true) => self.expr(left),
             ([Expr::Unit(position), right], true) => {
@@ -75,11 +78,7 @@ impl Check<'_> {
             return;
         }
         self.reads(&call.name, call.args.first());
-        let own = match &self.setting {
-            Setting::Script(own) => own.contains_key(call.name.as_str()),
-            Setting::Expression { .. } => false,
-        };
-        if own {
+        if self.is_own(&call.name) {
             let message = format!("`{}` is no method", call.name);
             let help = Some(format!("write `{}(…)`", call.name));
             let length = call.name.len();

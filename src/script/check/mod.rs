@@ -3,8 +3,9 @@
 
 mod calls;
 mod names;
+mod types;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use names::{Holds, Name, locals};
 use rhai::{
@@ -13,7 +14,7 @@ use rhai::{
 };
 
 use super::syntax::{Parsed, place};
-use crate::model::{Diagnostic, Diagnostics};
+use crate::model::{Diagnostic, Diagnostics, FieldType, Severity};
 
 /// What an expression or a script reads.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +42,9 @@ impl Uses {
 /// A function of a script: how often it may be overloaded, by number of parameters.
 pub(super) type Signatures = HashMap<String, Vec<(usize, FnAccess)>>;
 
+/// Columns, each with its type where all sources that have it agree on one.
+pub(super) type Columns = BTreeMap<String, Option<FieldType>>;
+
 /// What a text may call and read.
 pub(super) enum Setting<'a> {
     /// An expression in a campaign.
@@ -48,7 +52,7 @@ pub(super) enum Setting<'a> {
         /// The functions of a script, by its module name; `None`: the script does not check.
         modules: &'a HashMap<String, Option<Signatures>>,
         /// The columns that may be read; empty: not known now.
-        columns: &'a BTreeSet<String>,
+        columns: &'a Columns,
     },
     /// A script, with the functions it defines.
     Script(&'a Signatures),
@@ -134,7 +138,34 @@ impl<'a> Check<'a> {
         message: String,
         help: Option<String>,
     ) {
-        let found = Diagnostic::error(code, place(&self.parsed.excerpt, position, length), message);
+        self.found(Severity::Error, code, position, length, message, help);
+    }
+
+    fn warning(
+        &mut self,
+        code: &'static str,
+        position: Position,
+        length: usize,
+        message: String,
+        help: Option<String>,
+    ) {
+        self.found(Severity::Warning, code, position, length, message, help);
+    }
+
+    fn found(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        position: Position,
+        length: usize,
+        message: String,
+        help: Option<String>,
+    ) {
+        let place = place(&self.parsed.excerpt, position, length);
+        let found = match severity {
+            Severity::Error => Diagnostic::error(code, place, message),
+            Severity::Warning => Diagnostic::warning(code, place, message),
+        };
         self.diagnostics.push(match help {
             Some(help) => found.help(help),
             None => found,

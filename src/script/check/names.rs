@@ -86,13 +86,13 @@ impl Check<'_> {
                 let Setting::Expression { columns, .. } = &self.setting else {
                     return;
                 };
-                if columns.is_empty() || columns.contains(name) {
+                if columns.is_empty() || columns.contains_key(name) {
                     return;
                 }
-                let near = closest(name, columns.iter().map(String::as_str))
+                let near = closest(name, columns.keys().map(String::as_str))
                     .map(|near| format!("did you mean `{near}`?"));
                 let help = near.or_else(|| {
-                    let some: Vec<_> = columns.iter().take(12).map(String::as_str).collect();
+                    let some: Vec<_> = columns.keys().take(12).map(String::as_str).collect();
                     let more = if columns.len() > 12 { ", …" } else { "" };
                     Some(format!("it has {}{more}", some.join(", ")))
                 });
@@ -132,7 +132,7 @@ impl Check<'_> {
 
     pub(super) fn field_of_r(&self, name: &str) -> Option<String> {
         match &self.setting {
-            Setting::Expression { columns, .. } if columns.contains(name) => {
+            Setting::Expression { columns, .. } if columns.contains_key(name) => {
                 Some(format!("did you mean `r.{name}`?"))
             }
             Setting::Expression { .. } if self.holds("r").is_some() => {
@@ -143,10 +143,14 @@ impl Check<'_> {
     }
 
     pub(super) fn is_function(&self, name: &str) -> bool {
-        let own = match &self.setting {
+        self.is_own(name) || functions::find(name).is_some()
+    }
+
+    /// Whether the text itself defines a function of that name.
+    pub(super) fn is_own(&self, name: &str) -> bool {
+        match &self.setting {
             Setting::Script(own) => own.contains_key(name),
             Setting::Expression { .. } => false,
-        };
-        own || functions::find(name).is_some()
+        }
     }
 }

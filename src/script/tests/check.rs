@@ -175,7 +175,7 @@ fn what_can_not_be_meant_is_refused() {
             "r.status == 'active'",
             "'active' is in single quotes, which hold one character only (write \"active\" with double quotes)",
         ),
-        ("r.status === \"a\"", "'===' is not a valid operator"),
+        ("r.status === \"a\"", "there is no operator `===`"),
         ("r.vip and r.points > 3", ""),
         ("r.vip & | true", ""),
         (
@@ -418,4 +418,67 @@ fn habits_from_other_languages_are_understood() {
         failure("r.no_vip | true"),
         "`|` can't be used on these values"
     );
+}
+
+#[test]
+fn a_comparison_that_can_only_fail_is_found_before() {
+    let bench = Bench::new(&[]);
+    for (condition, expected) in [
+        (
+            "r.points == \"7\"",
+            "1:19: `==` can't compare a number with a string: it would fail for every recipient (a number stands without quotes)",
+        ),
+        (
+            "r.account_no > 100",
+            "`>` can't compare a string with a number: it would fail for every recipient (declare it in the source's fields: account_no = \"decimal\")",
+        ),
+        (
+            "today() > r.name",
+            "(declare it in the source's fields: name = \"date\")",
+        ),
+        (
+            "r.renews_on == \"2026-12-12\"",
+            "(write `date(\"2026-12-01\")` for a date)",
+        ),
+        (
+            "r.vip != \"yes\"",
+            "`!=` can't compare a boolean with a string",
+        ),
+        (
+            "r.signed_up < today()",
+            "(take the date of the datetime with `date(…)`)",
+        ),
+        (
+            "r.renews_on < r.signed_up",
+            "`<` can't compare a date with a datetime",
+        ),
+        ("r.tags == \"gold\"", "(write `value in list`)"),
+        (
+            "days_until(r.renews_on) == \"3\"",
+            "can't compare a number with a string",
+        ),
+        (
+            "[1].any(|x| r.points == \"7\")",
+            "can't compare a number with a string",
+        ),
+    ] {
+        let found = bench.findings(condition).join("\n");
+        assert!(found.contains(expected), "{condition}: {found}");
+    }
+    let (program, found) = bench.compile(Some(&quoted("r.phone != () && r.tags == ()")), &[]);
+    assert!(program.is_some());
+    let lines: Vec<_> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "campaigns/a.toml:1:18: this is always true: a text without anything in it is `\"\"`, not `()` (write `… != \"\"`)",
+            "campaigns/a.toml:1:34: this is always false: a list without anything in it is `[]`, not `()` (write `… == []`)",
+        ]
+    );
+    // Two sources that do not agree: nothing is known.
+    let other = recipient(vec![("points", FieldType::String, text("7"))]);
+    let schemas = [bench.recipient.schema.clone(), other.schema.clone()];
+    let condition = quoted("r.points == \"7\"");
+    let (_, found) = program::compile(&bench.library, Some(&condition), &[], &schemas);
+    assert!(found.is_empty(), "{}", shown(&found));
 }

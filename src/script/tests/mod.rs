@@ -163,7 +163,11 @@ impl Bench {
     }
 
     fn program(&self, condition: Option<&Excerpt>, variables: &[Variable]) -> Program {
-        let (program, found) = self.compile(condition, variables);
+        let (mut program, found) = self.compile(condition, variables);
+        if found.iter().all(|found| found.code == "type-mismatch") && program.is_none() {
+            // What is known before is a test of its own: here it shall fail when it runs.
+            program = program::compile(&self.library, condition, variables, &[]).0;
+        }
         program.unwrap_or_else(|| panic!("{}", shown(&found)))
     }
 
@@ -218,4 +222,13 @@ fn failure(condition: &str) -> String {
         Ok(holds) => panic!("{condition}: no failure, but {holds}"),
         Err(error) => error.message,
     }
+}
+
+#[test]
+fn programs_are_shared_between_threads_and_evaluators_move_to_them() {
+    fn shared<T: Send + Sync>() {}
+    fn moved<T: Send>() {}
+    shared::<Library>();
+    shared::<Program>();
+    moved::<Evaluator>();
 }

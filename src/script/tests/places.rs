@@ -51,7 +51,7 @@ fn a_finding_has_its_place_in_the_toml_file() {
         ),
         (
             "where = '''\nr.vip\n  && r.points === 3'''",
-            "3:15: '===' is not a valid operator",
+            "3:15: there is no operator `===`",
         ),
         ("where = ''", "1:9: there is no expression"),
         ("where = '// nothing'", "1:9: there is no expression"),

@@ -136,3 +136,59 @@ fn the_deepest_calls_of_the_deepest_expressions_fit_the_stack() {
     let nested = format!("{}x{}", "[1].map(|x| ".repeat(12), ")".repeat(12));
     let _ = bench.value(&nested);
 }
+
+#[test]
+fn whatever_an_expression_does_to_its_variables_the_next_recipient_is_seen() {
+    let bench = Bench::new(&[(
+        "scripts/m.rhai",
+        "fn f(r) { r = 5; r }\nfn g(r) { let r = [r]; r.len() }",
+    )]);
+    let mut other = ada();
+    other.values[6] = Value::Integer(8);
+    for expression in [
+        "m::f(r) + r.points",
+        "m::g(r) + r.points",
+        "{ let r = #{points: r.points}; r.points += 1; r.points }",
+        "[1].map(|x| x + r.points)[0]",
+        "{ let f = |x| x + r.points; f.call(1) }",
+        "[2].map(|r| r)[0] + r.points",
+        "{ let n = 0; for r in [1, 2] { n += r; } n + r.points }",
+        "{ const r = r; r.points }",
+        "{ let f = || { let r = 1; r }; f.call() + r.points }",
+    ] {
+        let program = bench.program(
+            None,
+            &[
+                variable("x", quoted(expression)),
+                variable("y", quoted("x + 0")),
+            ],
+        );
+        let mut evaluator = bench.evaluator(&program);
+        for _ in 0..2 {
+            let first = evaluator.variables(&bench.recipient).unwrap();
+            let second = evaluator.variables(&other).unwrap();
+            let number = |values: &[Value]| values[1].to_string().parse::<i64>().unwrap();
+            assert_eq!(number(&second), number(&first) + 1, "{expression}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_folded_before_it_runs() {
+    let engine = crate::script::sandbox::engine();
+    budget::start();
+    for expression in [
+        "\"5\" == 5",
+        "\"5\" != 5",
+        "() == ( )",
+        "if \"5\" == 5 { 1 } else { 2 }",
+        "1 == 1 && 5 == true",
+    ] {
+        let expression = expression.replace("( )", "(())");
+        assert!(
+            engine.eval::<rhai::Dynamic>(&expression).is_err(),
+            "{expression}"
+        );
+    }
+    assert!(engine.eval::<bool>("5 == 5.0").unwrap());
+}

@@ -51,8 +51,14 @@ fn values_of_one_type_compare() {
 #[test]
 fn values_of_different_types_do_not() {
     for (condition, message) in [
-        ("\"5\" == 5", "`==` can't compare a string with an integer"),
-        ("5 == \"5\"", "`==` can't compare an integer with a string"),
+        (
+            "to_text(\"5\") == 5",
+            "`==` can't compare a string with an integer",
+        ),
+        (
+            "1 * 5 == \"5\"",
+            "`==` can't compare an integer with a string",
+        ),
         (
             "r.points == \"7\"",
             "`==` can't compare an integer with a string",
@@ -164,7 +170,7 @@ fn values_of_different_types_do_not() {
             "`==` can't compare an integer with a string",
         ),
         (
-            "`${5 == \"5\"}` == \"false\"",
+            "`${1 * 5 == \"5\"}` == \"false\"",
             "`==` can't compare an integer with a string",
         ),
     ] {

@@ -170,7 +170,7 @@ fn texts_and_lists_behave_at_their_edges() {
         ("split(\" a  b \").len()", "2"),
         ("len(\"äöü\")", "3"),
         ("matches(\"abc\", \"^b\")", "false"),
-        ("\"abc\".map", "a string has no field `map`"),
+        ("\"abc\".foo", "a string has no field `foo`"),
         ("split(\"a\", \"\")", "`split`: the separator is empty"),
         (
             "replace(\"a\", \"\", \"b\")",
