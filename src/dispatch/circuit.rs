@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 /// How long a transport is left alone at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
 /// Open after a fault of the transport, until a growing pause has passed; closed again at its first success.
 #[derive(Default)]
@@ -35,7 +35,7 @@ impl Circuit {
         words: &str,
     ) -> DateTime<Utc> {
         let mut state = self.0.lock();
-        state.words = words.to_owned();
+        words.clone_into(&mut state.words);
         if let Some(until) = state.until.filter(|until| *until > now) {
             return until;
         }

@@ -10,6 +10,15 @@ use crate::{model::DeliveryId, store::Claimed};
 /// The claims of one queue.
 pub(super) struct Claims(Mutex<Progress>);
 
+/// Where claiming goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Position {
+    /// Behind this delivery; `None`: at the start.
+    Behind(Option<DeliveryId>),
+    /// Not now: something is to be claimed again later.
+    Later,
+}
+
 struct Progress {
     /// The last delivery that was claimed.
     after: Option<DeliveryId>,
@@ -32,18 +41,18 @@ impl Claims {
         }))
     }
 
-    /// Behind which delivery to claim. `None`: not now, something is to be claimed again later.
-    pub(super) fn position(&self, now: DateTime<Utc>) -> Option<Option<DeliveryId>> {
+    /// Where to claim from.
+    pub(super) fn position(&self, now: DateTime<Utc>) -> Position {
         let mut progress = self.0.lock();
         match progress.rescan {
-            Some(at) if at > now || !progress.outstanding.is_empty() => return None,
+            Some(at) if at > now || !progress.outstanding.is_empty() => return Position::Later,
             Some(_) => {
                 progress.rescan = None;
                 progress.after = progress.kept;
             }
             None => {}
         }
-        Some(progress.after)
+        Position::Behind(progress.after)
     }
 
     /// Notes what was claimed in order; gives those that were not outstanding yet.
@@ -131,8 +140,16 @@ mod tests {
         assert_eq!(queue.claimed(vec![claim(1), claim(2)], true).len(), 2);
         assert_eq!(queue.claimed(vec![claim(2)], false).len(), 0);
         queue.give_back(DeliveryId(1), now);
-        assert_eq!(queue.position(now), None, "the other is still on its way");
+        assert_eq!(
+            queue.position(now),
+            Position::Later,
+            "the other is still on its way"
+        );
         queue.complete(DeliveryId(2));
-        assert_eq!(queue.position(now), Some(None), "from the start again");
+        assert_eq!(
+            queue.position(now),
+            Position::Behind(None),
+            "from the start again"
+        );
     }
 }

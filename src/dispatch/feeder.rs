@@ -16,6 +16,7 @@ use crate::{
 
 use super::{
     Shared,
+    claims::Position,
     flight::{QueueState, Ready, TransportState},
 };
 
@@ -116,7 +117,7 @@ impl Feeder {
                     self.shared
                         .runs
                         .hold(queue.run, HoldReason::Broken, &words)
-                        .await
+                        .await;
                 }
             }
         }
@@ -138,8 +139,8 @@ impl Feeder {
             .claimed(store.claim_due(queue.queue.id, now, CHUNK).await?, false);
         let claims = match queue.claims.position(now) {
             _ if !due.is_empty() => due,
-            None => return Ok(false),
-            Some(after) => queue
+            Position::Later => return Ok(false),
+            Position::Behind(after) => queue
                 .claims
                 .claimed(store.claim(queue.queue.id, after, CHUNK).await?, true),
         };

@@ -200,13 +200,12 @@ impl Writer {
             &flight.transport.circuit,
             self.clock.now(),
         );
-        match done.outcome {
-            Outcome::Sent => {
-                flight.transport.sent.fetch_add(1, Ordering::Relaxed);
-            }
-            _ => tracing::debug!(
+        if done.outcome == Outcome::Sent {
+            flight.transport.sent.fetch_add(1, Ordering::Relaxed);
+        } else {
+            tracing::debug!(
                 delivery = %done.delivery, outcome = ?done.outcome, words = done.reason.as_deref(), "not sent"
-            ),
+            );
         }
         page.done.push(done);
         page.landed.push(flight);

@@ -71,7 +71,7 @@ impl LaneWorker {
                 if connected {
                     tokio::time::sleep(IDLE).await;
                 } else {
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
             };
             let n = tokio::select! {
@@ -116,7 +116,7 @@ impl LaneWorker {
                     self.lane = Some(lane);
                 }
                 Err(error) => {
-                    let pause = error.permanent.then_some(Duration::from_secs(60));
+                    let pause = error.permanent.then_some(Duration::from_mins(1));
                     let until =
                         self.transport
                             .circuit

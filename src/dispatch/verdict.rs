@@ -15,7 +15,7 @@ use super::circuit::Circuit;
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// The same after a lost connection, which another connection often mends.
 const FIRST_PAUSE_AFTER_LOSS: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 /// What is known of an attempt when its answer comes.
 pub(super) struct Attempt {

@@ -38,7 +38,7 @@ impl Engine {
             };
             if !loaded.campaign.enabled
                 || record.stopped_at.is_some()
-                || !self.has_news(schedule, &record, now)
+                || !has_news(schedule, &record, now)
             {
                 continue;
             }
@@ -59,14 +59,6 @@ impl Engine {
             });
         }
         Ok(())
-    }
-
-    fn has_news(&self, schedule: &Schedule, record: &CampaignRecord, now: DateTime<Utc>) -> bool {
-        match schedule.timing {
-            // Once per id: the cursor is set when it was opened.
-            Timing::Now => record.cursor.is_none(),
-            _ => schedule::next(schedule, looked_at(record)).is_some_and(|next| next.due <= now),
-        }
     }
 
     /// Opens every occurrence that came due since the cursor; moves the cursor behind each.
@@ -99,9 +91,11 @@ impl Engine {
             tracing::warn!(campaign = %id, occurrences = late.len(), last = %last.name, grace = %schedule.grace, "missed");
             match schedule.missed {
                 Missed::Send if in_time.is_empty() => {
-                    self.open_due(loaded, last.clone(), None).await?
+                    self.open_due(loaded, last.clone(), None).await?;
                 }
-                Missed::Send | Missed::Skip => self.show_missed(loaded, last.clone()).await?,
+                Missed::Send | Missed::Skip => {
+                    self.show_missed(loaded, last.clone()).await?;
+                }
             }
             self.store()?
                 .change_campaign(id, CampaignChange::Cursor(last.due))
@@ -203,4 +197,13 @@ fn newest(occurrences: impl Iterator<Item = Occurrence>) -> Vec<Occurrence> {
         newest.push_back(occurrence);
     }
     newest.into()
+}
+
+/// Whether something of the schedule came due since it was last looked at.
+fn has_news(schedule: &Schedule, record: &CampaignRecord, now: DateTime<Utc>) -> bool {
+    match schedule.timing {
+        // Once per id: the cursor is set when it was opened.
+        Timing::Now => record.cursor.is_none(),
+        _ => schedule::next(schedule, looked_at(record)).is_some_and(|next| next.due <= now),
+    }
 }

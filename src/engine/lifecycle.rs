@@ -43,17 +43,16 @@ impl Engine {
         for found in &snapshot.diagnostics {
             tracing::warn!("{found}");
         }
-        match &snapshot.settings {
-            Some(settings) => {
-                match loading::links(&self.workspace, settings, self.store.as_deref(), true).await {
-                    Ok(links) => self.links.store(Arc::new(links)),
-                    Err(error) => tracing::error!(%error, "the last good secrets stay in force"),
-                }
-                self.settings.store(settings.clone());
+        if let Some(settings) = &snapshot.settings {
+            match loading::links(&self.workspace, settings, self.store.as_deref(), true).await {
+                Ok(links) => self.links.store(Arc::new(links)),
+                Err(error) => tracing::error!(%error, "the last good secrets stay in force"),
             }
-            None => tracing::error!(
+            self.settings.store(settings.clone());
+        } else {
+            tracing::error!(
                 "the settings do not check: no run starts, the last good settings stay in force"
-            ),
+            );
         }
         tracing::info!(
             campaigns = snapshot.campaigns.len(),

@@ -112,7 +112,7 @@ pub(super) fn store_path(folder: &Path, settings: &Settings) -> PathBuf {
 pub(super) async fn store_path_of(folder: &Path) -> PathBuf {
     let root = folder.to_owned();
     let settings =
-        blocking(move || Some(workspace::load_settings(&Tree::read(&root).ok()?, &root).0?)).await;
+        blocking(move || workspace::load_settings(&Tree::read(&root).ok()?, &root).0).await;
     match settings {
         Some(settings) => store_path(folder, &settings),
         None => chosen_store(folder).unwrap_or_else(|| folder.join("campanile.db")),

@@ -188,7 +188,7 @@ impl Engine {
             .iter()
             .map(|(name, value)| (name.as_str(), value))
             .collect();
-        let layout = plan::layout(loaded, &[one.recipient.schema.clone()]);
+        let layout = plan::layout(loaded, std::slice::from_ref(&one.recipient.schema));
         let values = layout.values(&one.recipient, &variables);
         // A link of nobody: whoever clicks it in a preview unsubscribes no recipient.
         let claim = Claim {

@@ -83,7 +83,7 @@ impl Engine {
                     ),
                 }),
                 Err(error) => {
-                    tracing::error!(transport = %name, %error, "can't be used: its recipients stay queued")
+                    tracing::error!(transport = %name, %error, "can't be used: its recipients stay queued");
                 }
             }
         }

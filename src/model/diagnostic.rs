@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
 
 use super::{Place, SourceFile};
@@ -94,7 +94,7 @@ impl Diagnostic {
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help));
         }
-        renderer.render(&[Group::from(group)])
+        renderer.render(&[group])
     }
 
     /// The finding as one object: `{file, line, column, severity, code, message, help}`.

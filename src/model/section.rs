@@ -149,16 +149,11 @@ impl<'a> Section<'a> {
         let Some(item) = self.item(key) else {
             return Vec::new();
         };
-        match item.elements() {
-            Some(items) => items
-                .into_iter()
-                .filter_map(|item| item.section())
-                .collect(),
-            None => {
-                item.wrong_type::<()>("an array of tables");
-                Vec::new()
-            }
-        }
+        let Some(items) = item.elements() else {
+            item.wrong_type::<()>("an array of tables");
+            return Vec::new();
+        };
+        items.iter().filter_map(Item::section).collect()
     }
 
     /// All entries in the file's order, for tables whose keys are names: `[variables]`, `[sources.x.fields]`. No key of such

@@ -73,16 +73,6 @@ impl Daemon {
         assert!(killed.success());
         wait_for("the daemon to end", || self.child.try_wait().unwrap()).code()
     }
-
-    /// Waits until it ends by itself; gives its exit code.
-    pub fn wait(&mut self) -> Option<i32> {
-        wait_for("the daemon to end", || self.child.try_wait().unwrap()).code()
-    }
-
-    /// A page of its private server.
-    pub fn admin(&self, path: &str) -> String {
-        get(self.admin_port, path).unwrap_or_default()
-    }
 }
 
 impl Drop for Daemon {

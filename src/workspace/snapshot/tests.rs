@@ -86,7 +86,6 @@ fn broken(snapshot: &Snapshot, name: &str) -> Arc<Broken> {
 }
 
 #[test]
-#[ignore = "the script and message rooms are not built yet"]
 fn a_campaign_that_checks_is_pinned_to_its_files() {
     let snapshot = load(&[]);
     assert_eq!(lines(&snapshot.diagnostics), Vec::<String>::new());
@@ -114,7 +113,6 @@ fn a_campaign_that_checks_is_pinned_to_its_files() {
 }
 
 #[test]
-#[ignore = "the script and message rooms are not built yet"]
 fn the_digest_is_of_all_that_is_sent_and_of_nothing_else() {
     let digest = |changed: &[(&str, &str)]| ready(&load(changed), "a").content_digest.clone();
     let before = digest(&[]);
@@ -142,7 +140,6 @@ fn the_digest_is_of_all_that_is_sent_and_of_nothing_else() {
 }
 
 #[test]
-#[ignore = "the script and message rooms are not built yet"]
 fn a_file_that_moves_keeps_its_digest() {
     let named = format!("id = \"a\"\n{CAMPAIGN}");
     let before = ready(&load(&[("campaigns/a.toml", &named)]), "a");
@@ -154,7 +151,6 @@ fn a_file_that_moves_keeps_its_digest() {
 }
 
 #[test]
-#[ignore = "the script and message rooms are not built yet"]
 fn a_broken_script_breaks_those_that_use_it_and_is_reported_once() {
     let user = CAMPAIGN.replace("topic", "enabled = false\ntopic");
     let snapshot = load(&[
@@ -175,7 +171,6 @@ fn a_broken_script_breaks_those_that_use_it_and_is_reported_once() {
 }
 
 #[test]
-#[ignore = "the script and message rooms are not built yet"]
 fn errors_of_all_files_and_languages_are_found_in_one_go() {
     let text = CAMPAIGN
         .replace("\"offers\"", "\"ofers\"")
@@ -204,7 +199,6 @@ fn errors_of_all_files_and_languages_are_found_in_one_go() {
 }
 
 #[test]
-#[ignore = "the script and message rooms are not built yet"]
 fn without_good_settings_nothing_is_ready_and_all_is_still_there() {
     let settings = SETTINGS.replace("\"marketing\"", "\"markting\"");
     let snapshot = load(&[("campanile.toml", &settings)]);
