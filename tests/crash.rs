@@ -29,13 +29,14 @@ fn whoever_was_killed_in_the_middle_lost_nobody_and_sent_nothing_twice() {
         .campaign("a", "[audience]\nsource = \"people\"");
     let mut kills = 0;
     let mut daemon = workspace.serve();
-    let _ = workspace.command(["send", "a", "--yes"]).spawn().unwrap();
+    let mut sending = workspace.command(["send", "a", "--yes"]).spawn().unwrap();
     for part in 1..=4 {
         server.wait_accepted_blocking(PEOPLE * part / 6);
         daemon.kill();
         kills += 1;
         daemon = workspace.serve();
     }
+    sending.wait().unwrap();
     let counts = wait_for("the run to end", || {
         let status = workspace.run(["status", "--json"]).json();
         (status["runs"][0]["state"] == "finished").then(|| status["runs"][0]["counts"].clone())

@@ -2,7 +2,7 @@
 
 use crate::support::{Workspace, peers::python};
 
-const READER: &str = r#"
+const READER: &str = r"
 import email, email.policy, json, sys
 message = email.message_from_bytes(open(sys.argv[1], 'rb').read(), policy=email.policy.default)
 raw = open(sys.argv[1], 'rb').read()
@@ -16,7 +16,7 @@ print(json.dumps({
     'bare': raw.replace(b'\r\n', b'').count(b'\n') + raw.replace(b'\r\n', b'').count(b'\r'),
     'defects': [str(d) for p in message.walk() for d in p.defects],
 }))
-"#;
+";
 
 fn read(workspace: &Workspace) -> Option<Vec<serde_json::Value>> {
     let mut files: Vec<_> = std::fs::read_dir(workspace.path("outbox"))

@@ -1,7 +1,7 @@
 //! Deliveries go out: claimed from the ledger, rendered, checked a last time, paced, handed to a transport, recorded.
 //!
-//! For each transport that has work there is one [`feeder`] (claims and renders, a little of each run in turn) and one
-//! [`lane`] task per connection. All of them record through one [`journal`], which makes one commit of everything that waits.
+//! For each transport that has work there is one feeder (claims and renders, a little of each run in turn) and one
+//! lane task per connection. All of them record through one journal, which makes one commit of everything that waits.
 
 mod circuit;
 mod claims;

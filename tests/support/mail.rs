@@ -39,15 +39,12 @@ impl Mail {
                 .then(|| raw.get(at + 1..at + 3))
                 .flatten()
                 .and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-            match code {
-                Some(byte) => {
-                    bytes.push(byte);
-                    at += 3;
-                }
-                None => {
-                    bytes.push(raw[at]);
-                    at += 1;
-                }
+            if let Some(byte) = code {
+                bytes.push(byte);
+                at += 3;
+            } else {
+                bytes.push(raw[at]);
+                at += 1;
             }
         }
         String::from_utf8_lossy(&bytes).into_owned()

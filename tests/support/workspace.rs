@@ -110,10 +110,9 @@ age = "integer"
 
     /// Writes `people.csv` with `n` people: `p0@example.org` and so on.
     pub fn crowd(self, n: usize) -> Self {
-        let mut text = "id,email,name,age\n".to_owned();
-        for i in 0..n {
-            text += &format!("{i},p{i}@example.org,Person {i},{}\n", 18 + i % 60);
-        }
+        let rows = (0..n).map(|i| format!("{i},p{i}@example.org,Person {i},{}\n", 18 + i % 60));
+        let text = std::iter::once("id,email,name,age\n".to_owned()).chain(rows);
+        let text: String = text.collect();
         self.file("people.csv", &text)
     }
 
@@ -168,7 +167,7 @@ age = "integer"
                 .collect(),
             Err(_) => Vec::new(),
         };
-        mails.sort_by(|a, b| a.header("To").cmp(&b.header("To")));
+        mails.sort_by_key(|mail| mail.header("To"));
         mails
     }
 
