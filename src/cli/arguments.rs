@@ -179,7 +179,6 @@ mod tests {
             "campanile send a --as two/parts",
             "campanile send a --to nobody",
             "campanile send a --recipient A1",
-            "campanile send a --to a@b.de --yes",
             "campanile stop",
             "campanile stop a --all",
             "campanile start",
