@@ -7,6 +7,7 @@ mod check;
 mod crash;
 mod daemon;
 mod mail;
+mod readme;
 mod send;
 mod smtp;
 mod way_out;

@@ -75,7 +75,7 @@ fn conclude(run: &RunStatus, daemon: bool, output: &mut Output) -> Result<Exit, 
             output.note(if daemon {
                 format!("the daemon goes on with run {id}; `campanile pause {id}` halts it")
             } else {
-                format!("run {id} is not over; go on with `campanile resume {id}`")
+                format!("run {id} is not over: `campanile serve` goes on with it")
             })?;
             Ok(Exit::Held)
         }
@@ -165,7 +165,7 @@ mod tests {
         assert!(
             captured
                 .err()
-                .ends_with("run 3 is not over; go on with `campanile resume 3`\n")
+                .ends_with("run 3 is not over: `campanile serve` goes on with it\n")
         );
 
         let (_, captured) = follow_to(run(RunState::Sending, &[]), true).await;
