@@ -11,7 +11,7 @@ use crate::{
         Totals,
     },
     schedule,
-    store::{CampaignChange, CampaignRecord, NewRun, Opened, RunFilter, Seal},
+    store::{CampaignChange, CampaignRecord, NewRun, Opened, Seal},
     workspace::{Entry, Loaded},
 };
 
@@ -173,16 +173,7 @@ impl Engine {
         campaign: &CampaignId,
         occurrence: &OccurrenceName,
     ) -> Result<bool, Refused> {
-        let filter = RunFilter {
-            campaign: Some(campaign.clone()),
-            ..RunFilter::default()
-        };
-        Ok(self
-            .store()?
-            .runs(filter)
-            .await?
-            .iter()
-            .any(|run| run.occurrence == *occurrence))
+        Ok(self.store()?.run_of(campaign, occurrence).await?.is_some())
     }
 }
 

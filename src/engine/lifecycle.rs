@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     control::Refused,
-    model::{CampaignId, HoldReason, Period, Run, RunState},
+    model::{CampaignId, HoldReason, Period, Run, RunState, Status},
     store::{CampaignChange, CampaignRecord, RunChange, RunFilter, Sighting},
     workspace::{Entry, Tree},
 };
@@ -348,10 +348,9 @@ impl Engine {
                     .await?;
                 continue;
             }
-            if let Some(Entry::Ready(loaded)) = self.snapshot().campaigns.get(&run.campaign) {
-                store
-                    .settle_doubt(lease, run.id, loaded.campaign.in_doubt, now)
-                    .await?;
+            if store.counts(run.id).await?.of(Status::InDoubt) > 0 {
+                let policy = self.policy_of(&run).await;
+                store.settle_doubt(lease, run.id, policy, now).await?;
             }
         }
         Ok(())

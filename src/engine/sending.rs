@@ -11,7 +11,7 @@ use crate::{
     control::Refused,
     dispatch::{Dispatcher, RunWork, Runs, Way, WayStatus},
     message::payload::Layout,
-    model::{HoldReason, InDoubtPolicy, RunId, RunState},
+    model::{HoldReason, InDoubtPolicy, RunId, RunState, Status},
     store::{Queue, RunChange},
     transport::TransportContext,
     workspace::{self, Entry, Loaded, Tree},
@@ -184,15 +184,30 @@ impl Engine {
         Ok(work)
     }
 
+    /// What becomes of in-doubt deliveries of a run: as the files say that it is pinned to.
+    pub(super) async fn policy_of(&self, run: &crate::model::Run) -> InDoubtPolicy {
+        match self.pinned(run).await {
+            Ok(loaded) => loaded.campaign.in_doubt,
+            Err(_) => InDoubtPolicy::Keep,
+        }
+    }
+
     async fn finish(&self, id: RunId) -> Result<(), Refused> {
         let (store, lease, now) = (self.store()?, self.lease()?, self.clock.now());
         let work = self.work.lock().remove(&id);
-        let policy = work.map(|work| work.loaded.campaign.in_doubt);
-        // Once a run, when nothing else of it is left: a server that never answers must not be written to for ever.
-        if let Some(policy) = policy.filter(|policy| *policy != InDoubtPolicy::Keep)
-            && store.settle_doubt(lease, id, policy, now).await? > 0
-        {
-            return Ok(());
+        if store.counts(id).await?.of(Status::InDoubt) > 0 {
+            let policy = match work {
+                Some(work) => work.loaded.campaign.in_doubt,
+                None => match store.run(id).await? {
+                    Some(run) => self.policy_of(&run).await,
+                    None => return Ok(()),
+                },
+            };
+            // When nothing else of it is left. The store queues each delivery once at most.
+            if store.settle_doubt(lease, id, policy, now).await? > 0 {
+                self.wake().await;
+                return Ok(());
+            }
         }
         let change = RunChange {
             state: RunState::Finished,
