@@ -429,3 +429,22 @@ fn an_answer_that_comes_late_finds_a_paused_run_and_is_kept() {
     all.dedup();
     assert_eq!((all.len(), server.recipients().len()), (30, 30));
 }
+
+#[test]
+fn in_the_foreground_an_interrupted_run_goes_on_with_resume() {
+    let workspace = Workspace::new()
+        .settings(SLOW)
+        .crowd(80)
+        .campaign("a", AUDIENCE);
+    let mut sending = send_some(&workspace, "a");
+    let interrupted = std::process::Command::new("kill")
+        .args(["-INT", &sending.id().to_string()])
+        .status();
+    assert!(interrupted.unwrap().success());
+    assert_eq!(sending.wait().unwrap().code(), Some(5));
+    let run = run(&workspace, "a");
+    assert_eq!(run["state"], "sending");
+    assert!(run["counts"]["in_doubt"].is_null(), "{run}");
+    workspace.run(["resume", "1"]).code(0);
+    everybody_once(&workspace, 80);
+}

@@ -80,6 +80,13 @@ impl Engine {
                 self.move_or_refuse(id, &[RunState::Held], state, why, Some(true), "resume")
                     .await?;
             }
+            // Left by a process that ended, with nobody to send it: whoever asks goes on with it.
+            (RunState::Sending, _) if !self.is_sending().await => {
+                if state != RunState::Sending {
+                    self.move_or_refuse(id, &[RunState::Sending], state, why, None, "resume")
+                        .await?;
+                }
+            }
             (state, _) => {
                 return refuse(format!("run {id} is {state}: there is nothing to resume"));
             }
