@@ -56,6 +56,10 @@ pub struct Engine {
     opening: tokio::sync::Mutex<()>,
     /// Ids that broken files had when they last checked, by path.
     known_ids: Mutex<BTreeMap<String, CampaignId>>,
+    /// Transports that can't be built, and why.
+    unusable_ways: Mutex<BTreeMap<crate::model::TransportName, String>>,
+    /// The last load has not been noted in the store yet.
+    to_be_noted: AtomicBool,
     /// The workspace's files are gone: an unmounted disk, until they are back.
     files_gone: AtomicBool,
 }
@@ -126,8 +130,11 @@ impl Builder {
             planning: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             known_ids: Mutex::default(),
+            unusable_ways: Mutex::default(),
+            to_be_noted: AtomicBool::new(false),
             files_gone: AtomicBool::new(false),
         });
+        engine.know_ids().await?;
         if engine.writing.is_some() {
             engine.settle_after_take_over().await?;
             engine.take_note_of_campaigns().await?;

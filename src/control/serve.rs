@@ -13,6 +13,8 @@ use super::{Refused, RefusedKind, socket};
 
 /// How often the schedules are looked at.
 const TICK: Duration = Duration::from_millis(500);
+/// At every how manieth look the transports that do not work are built again.
+const MEND: u32 = 20;
 
 /// How to serve.
 #[derive(Clone, Debug, Default)]
@@ -163,11 +165,18 @@ async fn watch_files(engine: Arc<Engine>, mut stopped: watch::Receiver<bool>) {
 
 /// Starts what is due, applies what files and `stop` say, and keeps the heartbeat.
 async fn keep_time(engine: Arc<Engine>, mut stopped: watch::Receiver<bool>) {
+    let mut looks: u32 = 0;
     loop {
+        looks = looks.wrapping_add(1);
+        if looks.is_multiple_of(MEND) {
+            engine.mend_ways().await;
+        }
         let tick = async {
             engine.heartbeat().await?;
+            engine.note_what_is_new().await?;
             engine.hold_and_release().await?;
-            engine.start_what_is_due().await
+            engine.start_what_is_due().await?;
+            engine.finish_without_way().await
         };
         if let Err(error) = tick.await {
             tracing::error!(%error, "schedules");

@@ -26,6 +26,8 @@ struct Progress {
     outstanding: BTreeSet<DeliveryId>,
     /// Something was claimed and could not begin: claim again from the kept cursor, not before this moment.
     rescan: Option<DateTime<Utc>>,
+    /// Nothing is queued behind `after`: it would be looked for in vain, over and over.
+    exhausted: bool,
     /// The cursor the store was last given.
     kept: Option<DeliveryId>,
 }
@@ -37,6 +39,7 @@ impl Claims {
             after: cursor,
             outstanding: BTreeSet::new(),
             rescan: None,
+            exhausted: false,
             kept: cursor,
         }))
     }
@@ -49,10 +52,22 @@ impl Claims {
             Some(_) => {
                 progress.rescan = None;
                 progress.after = progress.kept;
+                progress.exhausted = false;
             }
+            None if progress.exhausted => return Position::Later,
             None => {}
         }
         Position::Behind(progress.after)
+    }
+
+    /// Whether those whose time has come may be claimed: not right after one of them could not begin.
+    pub(super) fn may_claim_due(&self, now: DateTime<Utc>) -> bool {
+        self.0.lock().rescan.is_none_or(|at| at <= now)
+    }
+
+    /// A claim in order gave nothing: there is nothing more, until something is given back.
+    pub(super) fn exhausted(&self) {
+        self.0.lock().exhausted = true;
     }
 
     /// Notes what was claimed in order; gives those that were not outstanding yet.
@@ -151,5 +166,21 @@ mod tests {
             Position::Behind(None),
             "from the start again"
         );
+    }
+
+    #[test]
+    fn what_could_not_begin_is_left_alone_for_a_while_and_an_empty_queue_until_something_comes_back()
+     {
+        let (queue, now) = (Claims::behind(None), Utc::now());
+        let later = now + chrono::TimeDelta::seconds(1);
+        queue.claimed(vec![claim(1)], false);
+        queue.give_back(DeliveryId(1), later);
+        assert!(!queue.may_claim_due(now) && queue.may_claim_due(later));
+        assert_ne!(queue.position(later), Position::Later);
+        queue.exhausted();
+        assert_eq!(queue.position(later), Position::Later);
+        assert!(queue.is_settled());
+        queue.give_back(DeliveryId(1), later);
+        assert_ne!(queue.position(later), Position::Later);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    Shared,
+    NoWork, Shared,
     claims::Position,
     flight::{QueueState, Ready, TransportState},
 };
@@ -38,6 +39,7 @@ pub(super) async fn feed(
         ready,
         queues: BTreeMap::new(),
         turn: None,
+        looked: Instant::now(),
     };
     loop {
         let pause = tokio::select! {
@@ -66,27 +68,43 @@ struct Feeder {
     queues: BTreeMap<QueueId, Arc<QueueState>>,
     /// The queue that had the last turn.
     turn: Option<QueueId>,
+    looked: Instant,
 }
 
 impl Feeder {
     /// Feeds until no queue has anything to claim.
     async fn round(&mut self) -> Result<(), StoreError> {
-        self.refresh().await?;
-        let mut looked = Instant::now();
+        self.look().await?;
         loop {
             let mut fed = false;
             for queue in self.in_turn() {
-                fed |= self.feed_chunk(&queue).await?;
-                self.turn = Some(queue.queue.id);
-                if looked.elapsed() >= REFRESH {
-                    self.refresh().await?;
-                    looked = Instant::now();
+                if self.is_open(&queue) {
+                    fed |= self.feed_chunk(&queue).await?;
+                    self.turn = Some(queue.queue.id);
+                }
+                if self.looked.elapsed() >= REFRESH {
+                    self.look().await?;
                 }
             }
             if !fed {
                 return self.finish_drained().await;
             }
         }
+    }
+
+    /// Which queues opened, closed, and are done with: also while a large run keeps the feeder busy or a slow transport blocks
+    /// it, a small one ends when it is over.
+    async fn look(&mut self) -> Result<(), StoreError> {
+        self.refresh().await?;
+        self.finish_drained().await?;
+        self.looked = Instant::now();
+        Ok(())
+    }
+
+    /// Whether it is still the same queue: its run is sending, and nothing of it was queued again.
+    fn is_open(&self, queue: &Arc<QueueState>) -> bool {
+        let open = self.queues.get(&queue.queue.id);
+        open.is_some_and(|open| Arc::ptr_eq(open, queue))
     }
 
     /// Takes up the queues that opened, drops those that closed.
@@ -113,7 +131,10 @@ impl Feeder {
                     self.queues
                         .insert(queue.id, Arc::new(QueueState::new(queue, work)));
                 }
-                Err(words) => {
+                Err(NoWork::Later(words)) => {
+                    tracing::warn!(run = %queue.run, error = words, "not sent yet: trying again");
+                }
+                Err(NoWork::Never(words)) => {
                     self.shared
                         .runs
                         .hold(queue.run, HoldReason::Broken, &words)
@@ -134,25 +155,41 @@ impl Feeder {
     /// One run's turn. `false`: there was nothing to claim.
     async fn feed_chunk(&mut self, queue: &Arc<QueueState>) -> Result<bool, StoreError> {
         let (store, now) = (&self.shared.store, self.shared.clock.now());
-        let due = queue
-            .claims
-            .claimed(store.claim_due(queue.queue.id, now, CHUNK).await?, false);
-        let claims = match queue.claims.position(now) {
-            _ if !due.is_empty() => due,
-            Position::Later => return Ok(false),
-            Position::Behind(after) => queue
-                .claims
-                .claimed(store.claim(queue.queue.id, after, CHUNK).await?, true),
-        };
+        let mut claims = Vec::new();
+        if queue.claims.may_claim_due(now) {
+            let due = store.claim_due(queue.queue.id, now, CHUNK).await?;
+            claims = queue.claims.claimed(due, false);
+        }
+        if claims.is_empty()
+            && let Position::Behind(after) = queue.claims.position(now)
+        {
+            let next = store.claim(queue.queue.id, after, CHUNK).await?;
+            if next.is_empty() {
+                queue.claims.exhausted();
+            }
+            claims = queue.claims.claimed(next, true);
+        }
         if claims.is_empty() {
             return Ok(false);
         }
         let (made, failed) = self.render(queue, claims).await;
         self.record_failures(queue, failed).await;
         for message in made {
-            if self.ready.send(message).await.is_err() {
-                return Ok(false);
-            }
+            let place = loop {
+                let ready = self.ready.clone();
+                tokio::select! {
+                    place = ready.reserve_owned() => match place {
+                        Ok(place) => break place,
+                        Err(_) => return Ok(false),
+                    },
+                    () = tokio::time::sleep(REFRESH) => self.look().await?,
+                }
+                if !self.is_open(queue) {
+                    // What is left of the chunk was only rendered: it is still queued.
+                    return Ok(true);
+                }
+            };
+            place.send(message);
         }
         Ok(true)
     }
@@ -166,7 +203,13 @@ impl Feeder {
         let rendering = tokio::task::spawn_blocking(move || {
             let (mut made, mut failed) = (Vec::with_capacity(claims.len()), Vec::new());
             for claimed in claims {
-                match queue.work.render(&claimed, queue.queue.channel, now) {
+                // A panic costs one recipient, not the sending of all others.
+                let rendered = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                    queue.work.render(&claimed, queue.queue.channel, now)
+                }));
+                match rendered
+                    .unwrap_or_else(|_| Err("the template made the program panic".to_owned()))
+                {
                     Ok(outgoing) => made.push(Ready {
                         begin: Begin {
                             delivery: claimed.id,

@@ -6,10 +6,12 @@ use std::sync::{
 };
 
 use chrono::{DateTime, Utc};
+use parking_lot::RwLock;
 
 use crate::{
     model::Outgoing,
     store::{Begin, Queue},
+    transport::Transport,
 };
 
 use super::{
@@ -20,6 +22,8 @@ use super::{
 /// A transport in use.
 pub(super) struct TransportState {
     pub(super) way: Way,
+    /// What opens connections now.
+    pub(super) transport: RwLock<Arc<dyn Transport>>,
     pub(super) pace: Option<KeptPace>,
     pub(super) circuit: Circuit,
     pub(super) connections: AtomicUsize,
@@ -30,6 +34,7 @@ impl TransportState {
     pub(super) fn new(way: &Way, pace: Option<KeptPace>) -> Self {
         Self {
             way: way.clone(),
+            transport: RwLock::new(way.transport.clone()),
             pace,
             circuit: Circuit::default(),
             connections: AtomicUsize::new(0),

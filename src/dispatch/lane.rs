@@ -105,7 +105,8 @@ impl LaneWorker {
                 }
                 continue;
             }
-            let opening = self.transport.way.transport.open();
+            let transport = self.transport.transport.read().clone();
+            let opening = transport.open();
             let opened = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return false,
                 opened = opening => opened,

@@ -55,12 +55,21 @@ pub struct Way {
 /// What the dispatcher asks of whoever holds it.
 #[async_trait]
 pub trait Runs: Send + Sync + 'static {
-    /// What a run's messages are made with: its pinned campaign. The error holds the run, in words.
-    async fn work(&self, run: RunId, queue: &Queue) -> Result<Arc<RunWork>, String>;
+    /// What a run's messages are made with: its pinned campaign.
+    async fn work(&self, run: RunId, queue: &Queue) -> Result<Arc<RunWork>, NoWork>;
     /// A run can't be sent: it is to be held.
     async fn hold(&self, run: RunId, reason: crate::model::HoldReason, words: &str);
     /// Nothing of a run is left to send.
     async fn drained(&self, run: RunId);
+}
+
+/// Why a run's messages can't be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoWork {
+    /// Not now: it is asked for again.
+    Later(String),
+    /// Not at all: the run is held until a person acts.
+    Never(String),
 }
 
 /// Sends what the store has to send, until it is told to stop.
@@ -68,6 +77,8 @@ pub struct Dispatcher {
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
     ways: tokio::sync::Mutex<BTreeMap<TransportName, Worker>>,
+    /// Tasks of transports that were replaced: they finish what is on the wire.
+    leaving: parking_lot::Mutex<Vec<JoinHandle<()>>>,
     journal: Option<JoinHandle<()>>,
 }
 
@@ -130,11 +141,13 @@ impl Dispatcher {
             shared: Arc::new(shared),
             stop,
             ways: tokio::sync::Mutex::default(),
+            leaving: parking_lot::Mutex::default(),
             journal: Some(task),
         })
     }
 
-    /// Uses these transports from now on. One whose settings changed finishes what is in flight and is replaced.
+    /// Uses these transports from now on. One whose settings changed finishes what is in flight and is replaced; one whose
+    /// settings are the same opens its next connections with what it was built with now (a password in a file may be new).
     pub async fn use_ways(&self, ways: Vec<Way>) {
         let mut workers = self.ways.lock().await;
         let gone: Vec<_> = workers
@@ -150,11 +163,16 @@ impl Dispatcher {
             if let Some(worker) = workers.remove(&name) {
                 // It is left to finish by itself: what is on the wire ends, what is not begun stays queued.
                 let _ = worker.stop.send(true);
+                let mut leaving = self.leaving.lock();
+                leaving.retain(|task| !task.is_finished());
+                leaving.extend(worker.tasks);
             }
         }
         self.shared.slots.configure(ways.len());
         for way in ways {
-            if !workers.contains_key(&way.name) && !*self.stop.borrow() {
+            if let Some(worker) = workers.get(&way.name) {
+                *worker.state.transport.write() = way.transport;
+            } else if !*self.stop.borrow() {
                 workers.insert(way.name.clone(), self.start_way(way));
             }
         }
@@ -236,6 +254,10 @@ impl Dispatcher {
                 for task in worker.tasks {
                     let _ = task.await;
                 }
+            }
+            let leaving = std::mem::take(&mut *self.leaving.lock());
+            for task in leaving {
+                let _ = task.await;
             }
             self.shared.journal.flush().await;
         };

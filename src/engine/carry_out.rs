@@ -53,6 +53,7 @@ impl Engine {
                         occurrence,
                         digest,
                         hold: None,
+                        keep: false,
                     })
                     .await?;
                 self.reply_run(run.id).await

@@ -11,7 +11,7 @@ use crate::{
         Totals,
     },
     schedule,
-    store::{CampaignChange, CampaignRecord, NewRun, Opened, RunFilter, Seal},
+    store::{CampaignChange, CampaignRecord, NewRun, Opened, Seal},
     workspace::{Entry, Loaded},
 };
 
@@ -47,6 +47,8 @@ impl Engine {
             }
             let (engine, loaded) = (self.clone(), loaded.clone());
             tokio::spawn(async move {
+                // However it ends, the campaign can be planned again.
+                let _planning = Planning(engine.clone(), record.id.clone());
                 let planned = engine.catch_up(&loaded, &record).await;
                 if let Err(error) = planned {
                     tracing::error!(campaign = %record.id, %error, "not planned: trying again in ten seconds");
@@ -55,7 +57,6 @@ impl Engine {
                         .sleep_until(engine.clock.now() + chrono::TimeDelta::seconds(10))
                         .await;
                 }
-                engine.planning.lock().remove(&record.id);
             });
         }
         Ok(())
@@ -132,6 +133,7 @@ impl Engine {
             occurrence,
             digest: None,
             hold,
+            keep: false,
         };
         self.start_run(order).await.map(drop)
     }
@@ -167,16 +169,16 @@ impl Engine {
         campaign: &CampaignId,
         occurrence: &OccurrenceName,
     ) -> Result<bool, Refused> {
-        let filter = RunFilter {
-            campaign: Some(campaign.clone()),
-            ..RunFilter::default()
-        };
-        Ok(self
-            .store()?
-            .runs(filter)
-            .await?
-            .iter()
-            .any(|run| run.occurrence == *occurrence))
+        Ok(self.store()?.run_of(campaign, occurrence).await?.is_some())
+    }
+}
+
+/// A campaign that is being planned, as long as this lives.
+struct Planning(Arc<Engine>, CampaignId);
+
+impl Drop for Planning {
+    fn drop(&mut self) {
+        self.0.planning.lock().remove(&self.1);
     }
 }
 
@@ -203,7 +205,9 @@ fn newest(occurrences: impl Iterator<Item = Occurrence>) -> Vec<Occurrence> {
 fn has_news(schedule: &Schedule, record: &CampaignRecord, now: DateTime<Utc>) -> bool {
     match schedule.timing {
         // Once per id: the cursor is set when it was opened.
-        Timing::Now => record.cursor.is_none(),
+        Timing::Now => record
+            .cursor
+            .is_none_or(|cursor| cursor < record.first_seen),
         _ => schedule::next(schedule, looked_at(record)).is_some_and(|next| next.due <= now),
     }
 }

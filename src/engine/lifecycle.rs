@@ -1,12 +1,15 @@
 //! What files that come, go, break and mend mean for campaigns and their runs.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     control::Refused,
-    model::{CampaignId, HoldReason, Period, Run, RunState},
+    model::{CampaignId, HoldReason, Period, Run, RunState, Status},
     store::{CampaignChange, CampaignRecord, RunChange, RunFilter, Sighting},
     workspace::{Entry, Tree},
 };
@@ -22,7 +25,7 @@ const STALE_AFTER: Period = Period::hours(1);
 
 /// What should become of a campaign's runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+pub(super) enum Standing {
     /// They go on.
     Good,
     /// They wait.
@@ -48,6 +51,7 @@ impl Engine {
                 Ok(links) => self.links.store(Arc::new(links)),
                 Err(error) => tracing::error!(%error, "the last good secrets stay in force"),
             }
+            self.warn_of_what_needs_a_restart(settings);
             self.settings.store(settings.clone());
         } else {
             tracing::error!(
@@ -62,11 +66,44 @@ impl Engine {
         let checks = snapshot.settings.is_some();
         self.snapshot.store(Arc::new(snapshot));
         self.tree.store(tree);
-        if checks {
-            self.take_note_of_campaigns().await?;
-        }
-        self.hold_and_release().await?;
         self.use_ways().await;
+        self.to_be_noted.store(checks, Ordering::Relaxed);
+        self.note_what_is_new().await?;
+        self.hold_and_release().await
+    }
+
+    /// Some settings are those of the start: another value is not taken up silently, nor ignored silently.
+    fn warn_of_what_needs_a_restart(&self, new: &crate::workspace::Settings) {
+        let old = self.settings();
+        let changed = [
+            (
+                "[store] path",
+                loading::store_path(&self.workspace, new) != self.store_path,
+            ),
+            (
+                "[store] max_in_doubt",
+                new.store.max_in_doubt != old.store.max_in_doubt,
+            ),
+            ("[web] listen", new.web.listen != old.web.listen),
+            (
+                "[web] admin_listen",
+                new.web.admin_listen != old.web.admin_listen,
+            ),
+        ];
+        for (key, _) in changed.iter().filter(|(_, changed)| *changed) {
+            tracing::warn!(
+                key,
+                "campanile.toml: the new value counts from the next start of this process"
+            );
+        }
+    }
+
+    /// Notes what the last load found, again and again until the store has it.
+    pub(crate) async fn note_what_is_new(&self) -> Result<(), Refused> {
+        if self.to_be_noted.load(Ordering::Relaxed) {
+            self.take_note_of_campaigns().await?;
+            self.to_be_noted.store(false, Ordering::Relaxed);
+        }
         Ok(())
     }
 
@@ -87,7 +124,7 @@ impl Engine {
     }
 
     /// A broken file keeps the id it had when it last checked: it must not look like a removed campaign.
-    fn keep_known_ids(&self, snapshot: &mut crate::workspace::Snapshot) {
+    pub(super) fn keep_known_ids(&self, snapshot: &mut crate::workspace::Snapshot) {
         let mut known = self.known_ids.lock();
         let mut renamed = Vec::new();
         for (id, entry) in &snapshot.campaigns {
@@ -111,14 +148,48 @@ impl Engine {
         }
     }
 
+    /// What the first load and the store tell about the ids of files; one that is broken now may have had another when it checked.
+    pub(super) async fn know_ids(&self) -> Result<(), Refused> {
+        let snapshot = self.snapshot();
+        for entry in snapshot.campaigns.values() {
+            if let (Entry::Broken(broken), Some(store)) = (entry, &self.store)
+                && let Some(kept) = store.setting(&id_key(&broken.path)).await?
+                && let Some(id) = String::from_utf8(kept).ok().and_then(|id| id.parse().ok())
+            {
+                self.known_ids.lock().insert(broken.path.clone(), id);
+            }
+        }
+        let mut named = crate::workspace::Snapshot {
+            settings: snapshot.settings.clone(),
+            campaigns: snapshot.campaigns.clone(),
+            diagnostics: snapshot.diagnostics.clone(),
+        };
+        self.keep_known_ids(&mut named);
+        self.snapshot.store(Arc::new(named));
+        Ok(())
+    }
+
+    /// Keeps the ids that files declare: a path tells the others.
+    async fn keep_declared_ids(&self) -> Result<(), Refused> {
+        for (id, entry) in &self.snapshot().campaigns {
+            if let Entry::Ready(loaded) = entry
+                && loaded.campaign.declares_id
+            {
+                let key = id_key(loaded.campaign.file.path());
+                if self.store()?.setting(&key).await?.as_deref() != Some(id.as_str().as_bytes()) {
+                    self.store()?
+                        .set_setting(&key, id.as_str().as_bytes())
+                        .await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Notes in the store which campaigns are there, and which are gone.
     pub(super) async fn take_note_of_campaigns(&self) -> Result<(), Refused> {
         let (store, now, snapshot) = (self.store()?, self.clock.now(), self.snapshot());
-        if store.setting(FIRST_LOAD).await?.is_none() {
-            store
-                .set_setting(FIRST_LOAD, now.to_rfc3339().as_bytes())
-                .await?;
-        }
+        self.keep_declared_ids().await?;
         let before = store.campaigns().await?;
         let sightings = snapshot.campaigns.iter().map(|(id, entry)| match entry {
             Entry::Ready(loaded) => Sighting {
@@ -137,6 +208,12 @@ impl Engine {
         let sightings: Vec<_> = sightings.collect();
         self.note_suspects(&before, &sightings).await?;
         store.sight(sightings, now).await?;
+        // After the sightings: cut short between the two, the first load is the next one, and holds more rather than less.
+        if store.setting(FIRST_LOAD).await?.is_none() {
+            store
+                .set_setting(FIRST_LOAD, now.to_rfc3339().as_bytes())
+                .await?;
+        }
         let missing: Vec<_> = before
             .iter()
             .filter(|record| {
@@ -234,7 +311,12 @@ impl Engine {
     /// Holds, releases and ends runs as the campaigns' files and `stop` say.
     pub(crate) async fn hold_and_release(self: &Arc<Self>) -> Result<(), Refused> {
         let (store, now) = (self.store()?, self.clock.now());
-        let records = store.campaigns().await?;
+        let records: BTreeMap<_, _> = store
+            .campaigns()
+            .await?
+            .into_iter()
+            .map(|record| (record.id.clone(), record))
+            .collect();
         let open = vec![
             RunState::Sending,
             RunState::Scheduled,
@@ -246,12 +328,25 @@ impl Engine {
             states: open,
             ..RunFilter::default()
         };
-        for run in store.runs(filter).await? {
-            let record = records.iter().find(|record| record.id == run.campaign);
-            self.apply(&run, self.standing(&run.campaign, record, now))
-                .await?;
+        let runs = store.runs(filter).await?;
+        self.work.lock().retain(|id, _| {
+            let is_sending = |run: &Run| run.id == *id && run.state == RunState::Sending;
+            runs.iter().any(is_sending)
+        });
+        for run in runs {
+            let standing = self.standing(&run.campaign, records.get(&run.campaign), now);
+            if let Err(error) = self.apply(&run, standing).await {
+                tracing::error!(run = %run.id, %error, "what its files say is not in force yet");
+            }
         }
         Ok(())
+    }
+
+    /// What should become of a campaign's runs now.
+    pub(super) async fn standing_of(&self, id: &CampaignId) -> Result<Standing, Refused> {
+        let records = self.store()?.campaigns().await?;
+        let record = records.iter().find(|record| record.id == *id);
+        Ok(self.standing(id, record, self.clock.now()))
     }
 
     fn standing(
@@ -263,18 +358,16 @@ impl Engine {
         let stopped = record.is_some_and(|record| record.stopped_at.is_some());
         let snapshot = self.snapshot();
         if snapshot.settings.is_none() && !self.files_gone.load(Ordering::Relaxed) {
-            // Broken settings start nothing; what runs goes on with the last good ones.
-            return if stopped {
-                Standing::Held(HoldReason::Stopped)
-            } else {
-                Standing::AsTheyAre
+            // Broken settings start nothing; what runs goes on with the last good ones, but for what is taken away.
+            return match snapshot.campaigns.get(id) {
+                _ if stopped => Standing::Held(HoldReason::Stopped),
+                None => Standing::Held(HoldReason::Removed),
+                Some(_) => Standing::AsTheyAre,
             };
         }
         match snapshot.campaigns.get(id) {
             Some(Entry::Ready(loaded)) if !loaded.campaign.enabled => Standing::Over("disabled"),
-            _ if record.is_some_and(|record| record.stopped_at.is_some()) => {
-                Standing::Held(HoldReason::Stopped)
-            }
+            _ if stopped => Standing::Held(HoldReason::Stopped),
             Some(Entry::Ready(_)) => Standing::Good,
             Some(Entry::Broken(_)) => Standing::Held(HoldReason::Broken),
             None => match record
@@ -288,11 +381,7 @@ impl Engine {
     }
 
     async fn apply(self: &Arc<Self>, run: &Run, standing: Standing) -> Result<(), Refused> {
-        let held_by_files = [HoldReason::Removed, HoldReason::Broken, HoldReason::Stopped]
-            .into_iter()
-            .find(|reason| {
-                run.state == RunState::Held && run.reason.as_deref() == Some(reason.as_str())
-            });
+        let held_by_files = held_by_files(run);
         let (state, reason) = match standing {
             Standing::Over(why) => {
                 return self.end_run(run, why).await;
@@ -328,10 +417,14 @@ impl Engine {
             .and_then(|writing| writing.last_heartbeat);
         let stale = last.filter(|last| STALE_AFTER.after(*last) < now);
         let filter = RunFilter {
-            states: vec![RunState::Sending],
+            states: vec![RunState::Sending, RunState::Held],
             ..RunFilter::default()
         };
         for run in store.runs(filter).await? {
+            // One that would go on by itself is as one that is sending.
+            if run.state == RunState::Held && held_by_files(&run).is_none() {
+                continue;
+            }
             if let Some(last) = stale {
                 tracing::error!(
                     run = %run.id, last_alive = %last, away = %TimeDelta::minutes((now - last).num_minutes()),
@@ -342,19 +435,41 @@ impl Engine {
                     reason: Some(HoldReason::StaleLedger.to_string()),
                     released: None,
                 };
-                store
-                    .move_run(run.id, &[RunState::Sending], change, now)
-                    .await?;
+                store.move_run(run.id, &[run.state], change, now).await?;
                 continue;
             }
-            if let Some(Entry::Ready(loaded)) = self.snapshot().campaigns.get(&run.campaign) {
-                store
-                    .settle_doubt(lease, run.id, loaded.campaign.in_doubt, now)
-                    .await?;
+            if store.counts(run.id).await?.of(Status::InDoubt) > 0 {
+                let policy = self.policy_of(&run).await;
+                store.settle_doubt(lease, run.id, policy, now).await?;
+            }
+        }
+        let cancelled = store
+            .runs(RunFilter {
+                states: vec![RunState::Cancelled],
+                ..RunFilter::default()
+            })
+            .await?;
+        let ids: Vec<_> = cancelled.iter().map(|run| run.id).collect();
+        for (run, counts) in store.counts_of(&ids).await? {
+            if counts.open() > 0 {
+                self.end_rows(run).await?;
             }
         }
         Ok(())
     }
+}
+
+/// Why a run is held, where that ends by itself.
+fn held_by_files(run: &Run) -> Option<HoldReason> {
+    [HoldReason::Removed, HoldReason::Broken, HoldReason::Stopped]
+        .into_iter()
+        .find(|reason| {
+            run.state == RunState::Held && run.reason.as_deref() == Some(reason.as_str())
+        })
+}
+
+fn id_key(path: &str) -> String {
+    format!("id_of/{path}")
 }
 
 fn suspect_key(id: &CampaignId) -> String {

@@ -15,7 +15,7 @@ use crate::{
     workspace::{Entry, Loaded},
 };
 
-use super::{Engine, loading::blocking};
+use super::{Engine, lifecycle::Standing, loading::blocking};
 
 /// A run that is to be planned.
 pub(super) struct Order {
@@ -25,6 +25,8 @@ pub(super) struct Order {
     pub(super) digest: Option<String>,
     /// The run is to be held for this once it is planned.
     pub(super) hold: Option<HoldReason>,
+    /// Where it can't be planned it stays, held as `source_error`; else it is dropped, for whoever asked to ask again.
+    pub(super) keep: bool,
 }
 
 impl Engine {
@@ -165,7 +167,13 @@ impl Engine {
                         "the audience has changed since you saw it: nothing was sent; look at the plan again",
                     ));
                 }
-                let hold = order.hold.or(plan.hold);
+                // What became of the files or was said by `stop` while the plan was made.
+                let standing = match self.standing_of(&run.campaign).await? {
+                    Standing::Held(reason) => Some(reason),
+                    Standing::Over(_) => Some(HoldReason::Removed),
+                    Standing::Good | Standing::AsTheyAre => None,
+                };
+                let hold = order.hold.or(plan.hold).or(standing);
                 tracing::info!(
                     run = %run.id, total = plan.totals.total, matched = plan.totals.matched, to_send = plan.totals.to_send,
                     held = hold.map(HoldReason::as_str), "planned"
@@ -195,8 +203,28 @@ impl Engine {
                 }
             }
             Err(error) => {
-                store.discard(lease, run.id).await?;
-                return Err(error.into());
+                let is_planning = |run: Run| run.state == RunState::Planning;
+                if !store.run(run.id).await?.is_some_and(is_planning) {
+                    // It was cancelled meanwhile, and stays so: dropped, it would be planned again.
+                    self.end_rows(run.id).await?;
+                    return Err(Refused::new(
+                        RefusedKind::Held,
+                        format!("run {} was cancelled while it was planned", run.id),
+                    ));
+                }
+                if !order.keep {
+                    store.discard(lease, run.id).await?;
+                    return Err(error.into());
+                }
+                tracing::error!(run = %run.id, campaign = %run.campaign, %error, "held: it can't be planned");
+                Seal {
+                    content_digest: loaded.content_digest.clone(),
+                    plan_digest: String::new(),
+                    totals: Totals::default(),
+                    state: RunState::Held,
+                    reason: Some(HoldReason::SourceError.to_string()),
+                    drop_rows: true,
+                }
             }
         };
         store.seal(lease, run.id, seal, self.clock.now()).await?;

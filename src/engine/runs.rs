@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use crate::{
     control::{Refused, RefusedKind},
-    model::{CampaignId, HoldReason, Occurrence, Run, RunId, RunState, Status},
+    model::{CampaignId, HoldReason, Occurrence, Run, RunId, RunState, Status, Timing},
     store::{CampaignChange, RunChange},
 };
 
-use super::{Engine, planning::Order};
+use super::{Engine, lifecycle::Standing, planning::Order};
 
 /// How many rows of a cancelled run are marked in one transaction.
 const CANCEL_ROWS: usize = 5_000;
@@ -44,17 +44,15 @@ impl Engine {
             .as_deref()
             .and_then(|reason| reason.parse::<HoldReason>().ok());
         let refuse = |message: String| Err(Refused::new(RefusedKind::Held, message));
+        // What the files or `stop` forbid now is not begun: the run waits for them instead.
+        let (state, why) = match self.standing_of(&run.campaign).await? {
+            Standing::Held(reason) => (RunState::Held, Some(reason.as_str())),
+            _ => (RunState::Sending, None),
+        };
         match (run.state, held) {
             (RunState::Paused, _) => {
-                self.move_or_refuse(
-                    id,
-                    &[RunState::Paused],
-                    RunState::Sending,
-                    None,
-                    None,
-                    "resume",
-                )
-                .await?;
+                self.move_or_refuse(id, &[RunState::Paused], state, why, None, "resume")
+                    .await?;
             }
             (RunState::Held, Some(HoldReason::Broken)) => {
                 return refuse(format!(
@@ -79,15 +77,15 @@ impl Engine {
                 if held == Some(HoldReason::SuspectedRename) {
                     self.clear_suspicion(&run.campaign).await?;
                 }
-                self.move_or_refuse(
-                    id,
-                    &[RunState::Held],
-                    RunState::Sending,
-                    None,
-                    Some(true),
-                    "resume",
-                )
-                .await?;
+                self.move_or_refuse(id, &[RunState::Held], state, why, Some(true), "resume")
+                    .await?;
+            }
+            // Left by a process that ended, with nobody to send it: whoever asks goes on with it.
+            (RunState::Sending, _) if !self.is_sending().await => {
+                if state != RunState::Sending {
+                    self.move_or_refuse(id, &[RunState::Sending], state, why, None, "resume")
+                        .await?;
+                }
             }
             (state, _) => {
                 return refuse(format!("run {id} is {state}: there is nothing to resume"));
@@ -99,6 +97,15 @@ impl Engine {
     /// A run whose source could not be read has no plan: the same occurrence is planned anew.
     async fn plan_again(self: &Arc<Self>, run: &Run) -> Result<RunId, Refused> {
         let loaded = self.loaded(&run.campaign)?;
+        // Should this process end before the plan is made, the schedule comes to the occurrence once more.
+        if let Some(schedule) = &loaded.campaign.schedule {
+            let before = match schedule.timing {
+                Timing::Now => chrono::DateTime::UNIX_EPOCH,
+                _ => run.due - chrono::TimeDelta::milliseconds(1),
+            };
+            let back = CampaignChange::Cursor(before);
+            self.store()?.change_campaign(&run.campaign, back).await?;
+        }
         self.store()?.discard(self.lease()?, run.id).await?;
         let occurrence = Occurrence {
             name: run.occurrence.clone(),
@@ -110,6 +117,7 @@ impl Engine {
                 occurrence,
                 digest: None,
                 hold: None,
+                keep: true,
             })
             .await?
             .id)
@@ -117,6 +125,9 @@ impl Engine {
 
     pub(super) async fn cancel(self: &Arc<Self>, id: RunId) -> Result<(), Refused> {
         let run = self.run(id).await?;
+        if run.state == RunState::Cancelled && self.store()?.counts(id).await?.open() > 0 {
+            return self.end_rows(id).await;
+        }
         if run.state.is_over() {
             return Err(Refused::new(
                 RefusedKind::Held,
@@ -126,7 +137,7 @@ impl Engine {
         self.end_run(&run, "asked for").await
     }
 
-    /// Cancels a run. Its state is the authority at once; its rows follow.
+    /// Cancels a run, whatever it is doing. Its state is the authority at once; its rows follow.
     pub(super) async fn end_run(self: &Arc<Self>, run: &Run, why: &str) -> Result<(), Refused> {
         let (store, now) = (self.store()?.clone(), self.clock.now());
         let change = RunChange {
@@ -134,10 +145,22 @@ impl Engine {
             reason: Some(why.to_owned()),
             released: None,
         };
-        if store.move_run(run.id, &[run.state], change, now).await? {
+        let open: Vec<_> = RunState::ALL
+            .iter()
+            .copied()
+            .filter(|state| !state.is_over())
+            .collect();
+        if store.move_run(run.id, &open, change, now).await? {
             tracing::info!(run = %run.id, campaign = %run.campaign, reason = why, "cancelled");
-            while store.cancel_rows(run.id, CANCEL_ROWS, now).await? > 0 {}
+            self.wake().await;
         }
+        self.end_rows(run.id).await
+    }
+
+    /// Marks what is left of a cancelled run, also where an earlier process ended in the middle of it.
+    pub(super) async fn end_rows(&self, run: RunId) -> Result<(), Refused> {
+        let (store, now) = (self.store()?, self.clock.now());
+        while store.cancel_rows(run, CANCEL_ROWS, now).await? > 0 {}
         Ok(())
     }
 
@@ -156,6 +179,17 @@ impl Engine {
             return Err(Refused::new(
                 RefusedKind::Usage,
                 format!("{wrong} deliveries can't be retried: failed and in_doubt can"),
+            ));
+        }
+        let forbidden = match self.standing_of(&run.campaign).await? {
+            Standing::Held(reason) => Some(reason.as_str()),
+            Standing::Over(why) => Some(why),
+            Standing::Good | Standing::AsTheyAre => None,
+        };
+        if let Some(why) = forbidden {
+            return Err(Refused::new(
+                RefusedKind::Held,
+                format!("{} is {why}: nothing of it is sent", run.campaign),
             ));
         }
         let n = self

@@ -19,7 +19,23 @@ impl Engine {
         let snapshot = self.snapshot();
         let (mut runs, mut records) = (Vec::new(), Vec::new());
         if let Some(store) = &self.store {
-            runs = store.runs(RunFilter::default()).await?;
+            let open = RunState::ALL
+                .iter()
+                .copied()
+                .filter(|state| !state.is_over());
+            let open = RunFilter {
+                states: open.collect(),
+                ..RunFilter::default()
+            };
+            runs = store.runs(open).await?;
+            // Among the newest, however many of them are open, there are as many as are shown.
+            let newest = RunFilter {
+                limit: Some(runs.len() + RECENT),
+                ..RunFilter::default()
+            };
+            let newest = store.runs(newest).await?;
+            runs.extend(newest.into_iter().filter(|run| run.state.is_over()));
+            runs.sort_by_key(|run| std::cmp::Reverse(run.id));
             records = store.campaigns().await?;
         }
         let mut recent = 0;
@@ -52,7 +68,7 @@ impl Engine {
             runs: statuses,
             transports: self
                 .ways()
-                .await
+                .await?
                 .into_iter()
                 .map(|way| TransportStatus {
                     name: way.name.to_string(),
@@ -159,7 +175,7 @@ fn help(run: &Run) -> Option<String> {
     let held = run
         .reason
         .as_deref()
-        .and_then(|reason| reason.parse::<HoldReason>().ok());
+        .and_then(|reason| reason.split(':').next()?.parse::<HoldReason>().ok());
     match (run.state, held?) {
         (RunState::Held, reason) => Some(match reason {
             HoldReason::ApprovalNeeded => format!("`campanile approve {}` lets it go", run.id),
@@ -184,6 +200,9 @@ fn help(run: &Run) -> Option<String> {
                 "once the source can be read, `campanile resume {}` plans again",
                 run.id
             ),
+            HoldReason::Broken if run.reason.as_deref() != Some(HoldReason::Broken.as_str()) => {
+                format!("its messages can't be made: {resume}")
+            }
             HoldReason::Broken => "mend the files, then it goes on by itself".to_owned(),
             HoldReason::Removed => "bring the file back, then it goes on by itself".to_owned(),
             HoldReason::Stopped => format!("`campanile start {}` lets it go on", run.campaign),

@@ -103,6 +103,12 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<u64>;
     /// One run.
     async fn run(&self, id: RunId) -> Result<Option<Run>>;
+    /// The run of an occurrence, if it has one.
+    async fn run_of(
+        &self,
+        campaign: &CampaignId,
+        occurrence: &OccurrenceName,
+    ) -> Result<Option<Run>>;
     /// Runs, newest first.
     async fn runs(&self, filter: RunFilter) -> Result<Vec<Run>>;
     /// The counters of a run.
@@ -136,7 +142,7 @@ pub trait Store: Send + Sync + 'static {
     /// durable are permits made. The answers are in the order of `begin`.
     async fn advance(&self, lease: Lease, step: Advance, outcomes: &Outcomes)
     -> Result<Vec<Begun>>;
-    /// Turns in-doubt deliveries of a run into what its policy says: `resend` queues them, `skip` skips them (reason
+    /// Turns in-doubt deliveries of a run into what its policy says: `resend` queues those that it has not queued before, `skip` skips them (reason
     /// `doubt`), `keep` does nothing. Gives how many changed.
     async fn settle_doubt(
         &self,

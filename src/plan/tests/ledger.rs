@@ -69,6 +69,10 @@ impl Store for Ledger {
         Ok(())
     }
 
+    async fn run_of(&self, _: &CampaignId, _: &OccurrenceName) -> Result<Option<Run>> {
+        unimplemented!()
+    }
+
     async fn runs(&self, filter: RunFilter) -> Result<Vec<Run>> {
         let of = |run: &&Run| {
             filter

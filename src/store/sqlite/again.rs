@@ -55,6 +55,16 @@ pub(super) fn find(
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Who asks for deliveries to be queued again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A person: as often as they ask.
+    ByName,
+    /// The policy `resend`: once for each delivery. Where the second answer is not seen either, a person must decide; a server
+    /// that takes every message and never answers would be written to for ever.
+    ByPolicy,
+}
+
 /// Queues those of `ids` again that still have one of the statuses and all that their message needs, and reopens a run that was
 /// over. The cursors go back to before them.
 pub(super) fn queue(
@@ -63,30 +73,33 @@ pub(super) fn queue(
     run: RunId,
     ids: &[DeliveryId],
     statuses: &[Status],
+    asked: Asked,
     now: DateTime<Utc>,
 ) -> Result<u64> {
     meta::check(db, lease)?;
     let mut again = db.prepare_cached(&format!(
         "SELECT status, channel, queue FROM delivery d WHERE id = ?1 AND status IN ({}) AND queue IS NOT NULL
+             AND (resent = 0 OR ?2)
              AND EXISTS (SELECT 1 FROM payload WHERE payload.id = d.id)",
         list(statuses)
     ))?;
     let mut set = db.prepare_cached(
-        "UPDATE delivery SET status = ?2, reason = NULL, detail = NULL, at = ?3, first_try = NULL WHERE id = ?1",
+        "UPDATE delivery SET status = ?2, reason = NULL, detail = NULL, at = ?3, first_try = NULL, resent = ?4 WHERE id = ?1",
     )?;
     let mut rewind =
         db.prepare_cached("UPDATE queue SET cursor = ?2 WHERE id = ?1 AND cursor > ?2")?;
     let mut moves = Moves::default();
     let mut queued = 0;
     for &id in ids {
-        let row = again.query_row([Id(id)], |row| {
+        let row = again.query_row(params![Id(id), asked == Asked::ByName], |row| {
             let (status, channel): (Code<Status>, Code<Channel>) = (row.get(0)?, row.get(1)?);
             Ok((status.0, channel.0, row.get::<_, i64>(2)?))
         });
         let Some((status, channel, queue)) = row.optional()? else {
             continue;
         };
-        set.execute(params![Id(id), Code(Status::Queued), At(now)])?;
+        let by_policy = asked == Asked::ByPolicy;
+        set.execute(params![Id(id), Code(Status::Queued), At(now), by_policy])?;
         rewind.execute([queue, id.0 - 1])?;
         moves.shift(run, channel, status.into(), Status::Queued.into());
         queued += 1;

@@ -36,8 +36,9 @@ use super::{
     TakenOver,
 };
 use crate::model::{
-    AddressHash, CampaignId, Counts, Delivery, DeliveryId, InDoubtPolicy, Outcomes, RecipientHash,
-    Run, RunId, RunState, Status, Subject, Suppression, SuppressionReason, TopicName,
+    AddressHash, CampaignId, Counts, Delivery, DeliveryId, InDoubtPolicy, OccurrenceName, Outcomes,
+    RecipientHash, Run, RunId, RunState, Status, Subject, Suppression, SuppressionReason,
+    TopicName,
 };
 
 /// More entries of the suppression list than this are added a step at a time, so that nobody waits for an import.
@@ -275,13 +276,24 @@ impl Store for SqliteStore {
     ) -> Result<u64> {
         again::check_again(statuses)?;
         self.change_found(run, statuses, move |db, ids, statuses| {
-            again::queue(db, lease, run, ids, statuses, now)
+            again::queue(db, lease, run, ids, statuses, again::Asked::ByName, now)
         })
         .await
     }
 
     async fn run(&self, id: RunId) -> Result<Option<Run>> {
         self.readers.ask(move |db| runs::one(db, id)).await
+    }
+
+    async fn run_of(
+        &self,
+        campaign: &CampaignId,
+        occurrence: &OccurrenceName,
+    ) -> Result<Option<Run>> {
+        let (campaign, occurrence) = (campaign.clone(), occurrence.clone());
+        self.readers
+            .ask(move |db| runs::of(db, &campaign, &occurrence))
+            .await
     }
 
     async fn runs(&self, filter: RunFilter) -> Result<Vec<Run>> {
@@ -368,7 +380,9 @@ impl Store for SqliteStore {
                     // A policy queues nothing in a run that a person has ended; `retry` does.
                     match runs::known_state(db, run)? {
                         RunState::Cancelled | RunState::Failed => Ok(0),
-                        _ => again::queue(db, lease, run, ids, statuses, now),
+                        _ => {
+                            again::queue(db, lease, run, ids, statuses, again::Asked::ByPolicy, now)
+                        }
                     }
                 })
                 .await

@@ -10,7 +10,7 @@ use super::{
     meta,
 };
 use crate::{
-    model::{Purpose, Run, RunId, RunState, Totals},
+    model::{CampaignId, OccurrenceName, Purpose, Run, RunId, RunState, Totals},
     store::{Lease, NewRun, Opened, RunChange, RunFilter},
 };
 
@@ -24,16 +24,7 @@ pub(super) fn open(
     now: DateTime<Utc>,
 ) -> Result<Opened> {
     meta::check(db, lease)?;
-    let there = db
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM run WHERE campaign = ?1 AND occurrence = ?2"
-        ))?
-        .query_row(
-            [new.campaign.as_str(), new.occurrence.name.as_str()],
-            record,
-        )
-        .optional()?;
-    if let Some(run) = there {
+    if let Some(run) = of(db, &new.campaign, &new.occurrence.name)? {
         return Ok(Opened::Exists(run));
     }
     let run = db
@@ -67,6 +58,20 @@ pub(super) fn one(db: &Connection, id: RunId) -> Result<Option<Run>> {
     Ok(db
         .prepare_cached(&format!("SELECT {COLUMNS} FROM run WHERE id = ?1"))?
         .query_row([Id(id)], record)
+        .optional()?)
+}
+
+/// The run of an occurrence.
+pub(super) fn of(
+    db: &Connection,
+    campaign: &CampaignId,
+    occurrence: &OccurrenceName,
+) -> Result<Option<Run>> {
+    Ok(db
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM run WHERE campaign = ?1 AND occurrence = ?2"
+        ))?
+        .query_row([campaign.as_str(), occurrence.as_str()], record)
         .optional()?)
 }
 

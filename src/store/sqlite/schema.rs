@@ -22,7 +22,7 @@ const MIGRATIONS: &[&str] = &[V1];
 ///
 /// A delivery's number is its run in the upper 32 bits and its place in the run in the lower, so that the primary key serves a
 /// run's queues in order. `twin` keeps apart rows that share a recipient without being a delivery of their own (a second row
-/// with the same key, an unreadable row); it is 0 for all that can be sent, so that the unique index holds for them.
+/// with the same key, an unreadable row); it is 0 for all that can be sent, so that the unique index holds for them. `resent` is 1 once a policy has queued the row again.
 const V1: &str = "
 CREATE TABLE meta (
     one INTEGER PRIMARY KEY CHECK (one = 1), lease_epoch INTEGER NOT NULL, heartbeat INTEGER
@@ -53,7 +53,7 @@ CREATE TABLE delivery (
     id INTEGER PRIMARY KEY, run INTEGER NOT NULL, recipient_hash BLOB NOT NULL, address_hash BLOB, channel INTEGER NOT NULL,
     twin INTEGER NOT NULL, queue INTEGER, status INTEGER NOT NULL, reason INTEGER, detail TEXT,
     attempts INTEGER NOT NULL, at INTEGER NOT NULL, first_try INTEGER, key TEXT NOT NULL, address TEXT NOT NULL,
-    message_id TEXT
+    message_id TEXT, resent INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE UNIQUE INDEX delivery_once ON delivery (run, recipient_hash, channel, twin);
 CREATE TABLE address (
