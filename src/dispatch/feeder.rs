@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::TimeDelta;
 use tokio::sync::{mpsc, watch};
 
 use crate::{
@@ -232,7 +233,9 @@ impl Feeder {
 
     /// A recipient whose message can't be made is skipped; too many hold the run, as script errors do.
     async fn record_failures(&self, queue: &Arc<QueueState>, failed: Vec<Failure>) {
-        for failure in failed {
+        let most = queue.work.loaded.campaign.audience.max_script_errors;
+        let mut failed = failed.into_iter();
+        while let Some(failure) = failed.next() {
             tracing::warn!(run = %queue.queue.run, delivery = %failure.claimed.id, error = failure.words, "not rendered");
             let done = Done {
                 delivery: failure.claimed.id,
@@ -242,14 +245,17 @@ impl Feeder {
             };
             self.shared.journal.record(done, queue.clone());
             let errors = queue.work.count_error();
-            if errors == queue.work.loaded.campaign.audience.max_script_errors + 1
-                && !queue.work.run.released
-            {
+            if errors > most && !queue.work.run.released {
                 let words = format!("{errors} messages could not be made");
                 self.shared
                     .runs
                     .hold(queue.queue.run, HoldReason::ScriptErrors, &words)
                     .await;
+                // The others that were claimed with it stay queued: nobody is skipped for a mistake that holds the run.
+                let later = self.shared.clock.now() + TimeDelta::seconds(1);
+                for spared in failed.by_ref() {
+                    queue.claims.give_back(spared.claimed.id, later);
+                }
             }
         }
     }

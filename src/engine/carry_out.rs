@@ -43,6 +43,7 @@ impl Engine {
             } => {
                 let loaded = self.loaded(&campaign)?;
                 self.refuse_disabled(&loaded).await?;
+                self.refuse_unusable_ways(&loaded)?;
                 let occurrence = Occurrence {
                     name: label,
                     due: self.clock.now(),

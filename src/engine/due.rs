@@ -123,9 +123,7 @@ impl Engine {
             return Ok(());
         }
         let hold = match hold {
-            None if self.suspect_of(&loaded.campaign.id).await?.is_some() => {
-                Some(HoldReason::SuspectedRename)
-            }
+            None => self.hold_as_suspect(&loaded.campaign.id).await?,
             hold => hold,
         };
         let order = Order {

@@ -292,6 +292,15 @@ impl Engine {
         Ok(kept.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok()))
     }
 
+    /// The hold of a campaign that may be a renaming of one that vanished.
+    pub(super) async fn hold_as_suspect(
+        &self,
+        id: &CampaignId,
+    ) -> Result<Option<HoldReason>, Refused> {
+        let suspect = self.suspect_of(id).await?;
+        Ok(suspect.map(|_| HoldReason::SuspectedRename))
+    }
+
     /// A person says that it is another campaign.
     pub(super) async fn clear_suspicion(&self, id: &CampaignId) -> Result<(), Refused> {
         Ok(self.store()?.set_setting(&suspect_key(id), b"").await?)

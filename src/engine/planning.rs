@@ -254,13 +254,23 @@ fn queues(loaded: &Loaded) -> Vec<(Channel, crate::model::TransportName)> {
         .collect()
 }
 
-fn sent_already(run: &Run) -> Refused {
+/// The refusal of an occurrence that has a run: what to do depends on whether that is over.
+pub(super) fn sent_already(run: &Run) -> Refused {
+    let (campaign, id, label, state) = (&run.campaign, run.id, &run.occurrence, run.state);
+    let help = match state {
+        RunState::Finished | RunState::Cancelled | RunState::Failed => {
+            "the same label never sends twice; `--as LABEL` names another".to_owned()
+        }
+        RunState::Sending | RunState::Planning | RunState::Scheduled => {
+            format!("`campanile resume {id}` or `campanile serve` goes on with it")
+        }
+        RunState::Held | RunState::Paused | RunState::AwaitingApproval => {
+            format!("`campanile resume {id}` lets it go on, `campanile cancel {id}` ends it")
+        }
+    };
     Refused::new(
         RefusedKind::Held,
-        format!(
-            "{} has run {} for `{}` already ({}): the same label never sends twice; `--as LABEL` names another",
-            run.campaign, run.id, run.occurrence, run.state
-        ),
+        format!("{campaign} has run {id} for `{label}` already ({state}): {help}"),
     )
 }
 

@@ -13,7 +13,10 @@ use crate::{
     workspace::Loaded,
 };
 
-use super::{Engine, planning::next_occurrence};
+use super::{
+    Engine,
+    planning::{next_occurrence, sent_already},
+};
 
 impl Engine {
     /// The message of the first or the named recipient.
@@ -57,13 +60,11 @@ impl Engine {
     ) -> Result<SendOffer, Refused> {
         let loaded = self.loaded(id)?;
         self.refuse_disabled(&loaded).await?;
-        if self.store.is_some() && self.has_run(id, &label).await? {
-            return Err(Refused::new(
-                RefusedKind::Held,
-                format!(
-                    "{id} was sent as `{label}` already: the same label never sends twice; `--as LABEL` names another"
-                ),
-            ));
+        self.refuse_unusable_ways(&loaded)?;
+        if let Some(store) = &self.store
+            && let Some(run) = store.run_of(id, &label).await?
+        {
+            return Err(sent_already(&run));
         }
         let now = self.clock.now();
         let occurrence = Occurrence {
@@ -87,6 +88,20 @@ impl Engine {
             subject,
             now: loaded.zone.at(now),
         })
+    }
+
+    /// A transport that can't be built (a secret is missing) is said before anything is begun.
+    pub(super) fn refuse_unusable_ways(&self, loaded: &Loaded) -> Result<(), Refused> {
+        let Some(email) = &loaded.campaign.email else {
+            return Ok(());
+        };
+        match self.build_transport(&self.settings(), &email.via) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Refused::new(
+                RefusedKind::Failed,
+                format!("transport {}: {error}", email.via),
+            )),
+        }
     }
 
     /// The subject of the first message of a sample that can be made.

@@ -77,6 +77,23 @@ impl Engine {
                 if held == Some(HoldReason::SuspectedRename) {
                     self.clear_suspicion(&run.campaign).await?;
                 }
+                // Who lets one hold go has not seen the limit behind it: that holds the run next.
+                if let Some(limit) = self.limit_behind(&run, held).await? {
+                    let reason = Some(limit.as_str());
+                    self.move_or_refuse(
+                        id,
+                        &[RunState::Held],
+                        RunState::Held,
+                        reason,
+                        None,
+                        "resume",
+                    )
+                    .await?;
+                    return refuse(format!(
+                        "run {id} is held as {limit} now, which nobody was asked about yet: \
+                         `campanile resume {id}` once more lets it go all the same"
+                    ));
+                }
                 self.move_or_refuse(id, &[RunState::Held], state, why, Some(true), "resume")
                     .await?;
             }
@@ -92,6 +109,33 @@ impl Engine {
             }
         }
         Ok(id)
+    }
+
+    /// The limit of the campaign that a run exceeds and that nobody has been shown, as it was held for something else.
+    async fn limit_behind(
+        &self,
+        run: &Run,
+        held: Option<HoldReason>,
+    ) -> Result<Option<HoldReason>, Refused> {
+        let first = matches!(
+            held,
+            Some(HoldReason::SuspectedRename | HoldReason::FreshStore)
+        );
+        let (true, Ok(loaded)) = (first, self.loaded(&run.campaign)) else {
+            return Ok(None);
+        };
+        let (audience, to_send) = (&loaded.campaign.audience, run.totals.to_send);
+        let skipped = self.store()?.counts(run.id).await?.skipped();
+        let errors = skipped.get("script_error").copied().unwrap_or_default();
+        Ok(if errors > audience.max_script_errors {
+            Some(HoldReason::ScriptErrors)
+        } else if audience.max_recipients.is_some_and(|most| to_send > most) {
+            Some(HoldReason::TooMany)
+        } else if to_send < audience.min_recipients {
+            Some(HoldReason::TooFew)
+        } else {
+            None
+        })
     }
 
     /// A run whose source could not be read has no plan: the same occurrence is planned anew.
@@ -111,12 +155,17 @@ impl Engine {
             name: run.occurrence.clone(),
             due: run.due,
         };
+        // What would have held the first plan holds this one. A label was asked for by a person: that is no rename.
+        let hold = match &loaded.campaign.schedule {
+            Some(_) => self.hold_as_suspect(&run.campaign).await?,
+            None => None,
+        };
         Ok(self
             .start_run(Order {
                 loaded,
                 occurrence,
                 digest: None,
-                hold: None,
+                hold,
                 keep: true,
             })
             .await?
@@ -197,9 +246,17 @@ impl Engine {
             .requeue(self.lease()?, id, statuses, self.clock.now())
             .await?;
         if n == 0 {
+            let left = self.store()?.counts(id).await?;
+            let others = [Status::Failed, Status::InDoubt]
+                .into_iter()
+                .filter(|status| !statuses.contains(status) && left.of(*status) > 0)
+                .map(|status| format!("; `--status {status}` tries its {} again", left.of(status)));
             return Err(Refused::new(
                 RefusedKind::Held,
-                format!("run {id} has nothing to retry"),
+                format!(
+                    "run {id} has nothing to retry{}",
+                    others.collect::<String>()
+                ),
             ));
         }
         self.work.lock().remove(&id);

@@ -178,7 +178,6 @@ fn help(run: &Run) -> Option<String> {
         .and_then(|reason| reason.split(':').next()?.parse::<HoldReason>().ok());
     match (run.state, held?) {
         (RunState::Held, reason) => Some(match reason {
-            HoldReason::ApprovalNeeded => format!("`campanile approve {}` lets it go", run.id),
             HoldReason::TooMany => format!(
                 "{} to send, more than max_recipients: {resume}",
                 run.totals.to_send
@@ -215,7 +214,10 @@ fn help(run: &Run) -> Option<String> {
                 format!("the store is new, nobody knows what was sent before: {resume}")
             }
             HoldReason::StaleLedger => format!("the store looks like a restored backup: {resume}"),
-            HoldReason::TestsFailed | HoldReason::StopIf | HoldReason::Late => resume,
+            HoldReason::ApprovalNeeded
+            | HoldReason::TestsFailed
+            | HoldReason::StopIf
+            | HoldReason::Late => resume,
         }),
         _ => None,
     }
