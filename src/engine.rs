@@ -47,7 +47,7 @@ pub struct Engine {
     tree: ArcSwap<Tree>,
     /// The last settings that checked.
     settings: ArcSwap<Settings>,
-    links: ArcSwap<Links>,
+    links: Arc<ArcSwap<Links>>,
     dispatcher: tokio::sync::RwLock<Option<Dispatcher>>,
     work: Mutex<BTreeMap<RunId, Arc<RunWork>>>,
     /// Campaigns that are being planned by the schedule.
@@ -124,7 +124,7 @@ impl Builder {
             snapshot: ArcSwap::from_pointee(snapshot),
             tree: ArcSwap::new(tree),
             settings: ArcSwap::new(settings),
-            links: ArcSwap::from_pointee(links),
+            links: Arc::new(ArcSwap::from_pointee(links)),
             dispatcher: tokio::sync::RwLock::new(None),
             work: Mutex::default(),
             planning: Mutex::default(),

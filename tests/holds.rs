@@ -448,3 +448,31 @@ fn in_the_foreground_an_interrupted_run_goes_on_with_resume() {
     workspace.run(["resume", "1"]).code(0);
     everybody_once(&workspace, 80);
 }
+
+#[test]
+fn a_run_that_is_cancelled_while_it_is_planned_is_not_planned_again() {
+    let workspace = Workspace::new()
+        .crowd(150_000)
+        .campaign("a", &format!("{AUDIENCE}\n{}", soon(3)))
+        .campaign("later", &format!("{AUDIENCE}\nkeys = \"1\"\n{}", soon(30)));
+    let daemon = workspace.serve();
+    wait_for("the planning", || {
+        (run(&workspace, "a")["state"] == "planning").then_some(())
+    });
+    workspace.run(["cancel", "1"]).code(0);
+    wait_for("the plan to be given up", || {
+        daemon
+            .log()
+            .contains("was cancelled while it was planned")
+            .then_some(())
+    });
+    // The schedule looks at it again ten seconds later; the neighbour comes after that.
+    wait_state(&workspace, "later", "finished");
+    let run = run(&workspace, "a");
+    assert_eq!(
+        (&run["id"], &run["state"]),
+        (&json!(1), &json!("cancelled"))
+    );
+    assert!(run["counts"]["queued"].is_null(), "{run}");
+    assert_eq!(workspace.recipients(), ["p1@example.org"]);
+}

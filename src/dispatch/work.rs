@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 
 use crate::{
@@ -26,8 +27,8 @@ pub struct RunWork {
     pub loaded: Arc<Loaded>,
     /// The names of the values in its payloads.
     pub layout: Layout,
-    /// Makes the links in its messages.
-    pub links: Links,
+    /// Makes the links in its messages, with the secrets that are in force when each is made.
+    pub links: Arc<ArcSwap<Links>>,
     /// The second way in List-Unsubscribe.
     pub unsubscribe_mailto: Option<EmailAddress>,
     /// Recipients whose script or template failed so far.
@@ -60,7 +61,7 @@ impl RunWork {
         let to: EmailAddress = claimed.address.parse()?;
         let values = payload::decode(&claimed.payload)?;
         let unsubscribe_url = (self.run.purpose == Purpose::Marketing).then(|| {
-            self.links.unsubscribe_url(&Claim {
+            self.links.load().unsubscribe_url(&Claim {
                 delivery: claimed.id,
                 address: claimed.address_hash,
                 recipient: claimed.recipient,

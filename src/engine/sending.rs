@@ -266,7 +266,7 @@ impl Engine {
             loaded,
             layout: Layout::from_text(&queue.layout)
                 .map_err(|error| NoWork::Never(error.to_string()))?,
-            links: self.links.load().as_ref().clone(),
+            links: self.links.clone(),
             unsubscribe_mailto: self.settings().web.unsubscribe_mailto.clone(),
             errors: AtomicU64::new(errors),
         });

@@ -192,3 +192,24 @@ async fn a_policy_sends_nothing_of_a_cancelled_run_again() {
     assert_eq!(settled.await.unwrap(), 0);
     assert_eq!(ledger.status(id).await, Status::InDoubt);
 }
+
+#[tokio::test]
+async fn a_policy_queues_a_delivery_once_and_a_person_as_often_as_they_ask() {
+    let ledger = Ledger::new().await;
+    let run = ledger.sending(1).await;
+    let id = DeliveryId::new(run, 0);
+    let mut settled = Vec::new();
+    for round in 0..3 {
+        let _permit = ledger.permit(id, round * 3 + 1).await;
+        ledger.done(id, Outcome::InDoubt, round * 3 + 2).await;
+        let resend = InDoubtPolicy::Resend;
+        let again = ledger.settle_doubt(ledger.lease, run, resend, at(round * 3 + 3));
+        settled.push(again.await.unwrap());
+        if settled.last() == Some(&0) {
+            let doubt = &[Status::InDoubt];
+            let asked = ledger.requeue(ledger.lease, run, doubt, at(round * 3 + 3));
+            assert_eq!(asked.await.unwrap(), 1);
+        }
+    }
+    assert_eq!(settled, [1, 0, 1]);
+}
