@@ -265,7 +265,7 @@ impl Engine {
             run,
             loaded,
             layout: Layout::from_text(&queue.layout)
-                .map_err(|error| NoWork::Never(error.to_string()))?,
+                .map_err(|error| NoWork::Never(error.clone()))?,
             links: self.links.clone(),
             unsubscribe_mailto: self.settings().web.unsubscribe_mailto.clone(),
             errors: AtomicU64::new(errors),
