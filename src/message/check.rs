@@ -131,7 +131,7 @@ fn judge(
         |code, words: String| Diagnostic::error(code, source.place_of(range.clone()), words);
     match what {
         Use::Name(name) | Use::Part(name, ..) if NOT_YET.contains(name) => Some(
-            error("not-built-yet", format!("`{name}` is not built yet"))
+            error("not-built", format!("`{name}` is not built yet"))
                 .help("take it out; `unsubscribe_url` works"),
         ),
         Use::Name("unsubscribe_url") | Use::Part("unsubscribe_url", ..)

@@ -112,6 +112,15 @@ fn all_findings_come_at_once_and_names_a_template_sets_are_known() {
 }
 
 #[test]
+fn what_is_not_built_yet_has_the_code_it_has_everywhere() {
+    for name in ["view_url", "preferences_url"] {
+        let (_, found) = text(&format!("{{{{ {name} }}}}")).compiled();
+        let codes: Vec<_> = found.iter().map(|found| found.code).collect();
+        assert_eq!(codes, ["not-built"], "{name}");
+    }
+}
+
+#[test]
 fn transactional_mail_has_no_way_out_to_link_to() {
     let expected = "transactional mail has no way out to link to: `unsubscribe_url` is for marketing campaigns \
                     (take it out, or make it a marketing campaign with `purpose = \"marketing\"`)";
