@@ -9,7 +9,7 @@ use super::{
     pieces::{Piece, TagKind, cut, written_syntax},
     reads::{Use, walk},
 };
-use crate::model::{Diagnostic, Diagnostics, Excerpt, Schema, closest};
+use crate::model::{Diagnostic, Diagnostics, Excerpt, Purpose, Schema, closest};
 
 /// The most bytes a template may have.
 const MAX_BYTES: usize = 1 << 20;
@@ -33,6 +33,8 @@ pub(super) struct Vocabulary<'a> {
     pub(super) schemas: &'a [Arc<Schema>],
     /// The campaign's variables.
     pub(super) variables: Vec<&'a str>,
+    /// What the campaign is for: not every purpose has every name.
+    pub(super) purpose: Purpose,
 }
 
 impl Vocabulary<'_> {
@@ -129,9 +131,21 @@ fn judge(
         |code, words: String| Diagnostic::error(code, source.place_of(range.clone()), words);
     match what {
         Use::Name(name) | Use::Part(name, ..) if NOT_YET.contains(name) => Some(
-            error("not-built-yet", format!("`{name}` is not built yet"))
+            error("not-built", format!("`{name}` is not built yet"))
                 .help("take it out; `unsubscribe_url` works"),
         ),
+        Use::Name("unsubscribe_url") | Use::Part("unsubscribe_url", ..)
+            if vocabulary.purpose == Purpose::Transactional =>
+        {
+            Some(
+                error(
+                    "no-way-out",
+                    "transactional mail has no way out to link to: `unsubscribe_url` is for marketing campaigns"
+                        .to_owned(),
+                )
+                .help("take it out, or make it a marketing campaign with `purpose = \"marketing\"`"),
+            )
+        }
         Use::Name(name) => name_error(name, vocabulary, error),
         Use::Part(root, part, _) => match BUILT_IN.iter().find(|(name, _)| name == root) {
             Some(("r", _)) => field_error(part, vocabulary, error),

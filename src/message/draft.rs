@@ -8,7 +8,8 @@ use super::{
     pieces::{Piece, cut, drop_tag_lines, push_text, text_of},
     plain,
     skeleton::Encoding,
-    template::{escape_html, read},
+    spots::{self, Count},
+    template::{Part, escape_html, read},
     tokens::Tokens,
 };
 use crate::model::{BodyFormat, Diagnostic, EmailMessage, Excerpt, Place, Sender, SourceFile};
@@ -51,8 +52,8 @@ pub(super) fn drafts(
     sender: &Sender,
 ) -> Result<(Draft, Option<Draft>), Diagnostic> {
     let (text, html) = convert(message, subject, body)?;
-    let text = draft(text, marketing, sender, footer::add_to_text);
-    let html = html.map(|html| draft(html, marketing, sender, footer::add_to_html));
+    let text = draft(Part::Text, text, marketing, sender);
+    let html = html.map(|html| draft(Part::Html, html, marketing, sender));
     Ok((text, html))
 }
 
@@ -135,13 +136,8 @@ fn title_pieces(subject: &[Piece]) -> Vec<Piece> {
     pieces
 }
 
-/// A part with its footer: `add` knows how one is added.
-fn draft(
-    mut pieces: Vec<Piece>,
-    marketing: bool,
-    sender: &Sender,
-    add: fn(&mut Vec<Piece>, Placed),
-) -> Draft {
+/// A part with its footer.
+fn draft(part: Part, mut pieces: Vec<Piece>, marketing: bool, sender: &Sender) -> Draft {
     let end_line = |pieces: &mut Vec<Piece>| {
         // A body ends with a line end, which quoted-printable needs to come to an end itself.
         if let Some(Piece::Text(last)) = pieces.last_mut() {
@@ -151,16 +147,11 @@ fn draft(
     };
     end_line(&mut pieces);
     if marketing {
-        let reading = read(&pieces, &["unsubscribe_url", "sender.address"]);
-        let written_out = |wanted: &str| {
-            let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-            !wanted.trim().is_empty() && words(&text_of(&pieces, " ")).contains(&words(wanted))
-        };
-        let placed = Placed {
-            link: reading.always[0],
-            address: reading.always[1] || written_out(&sender.address),
-        };
-        add(&mut pieces, placed);
+        let placed = placed(part, &pieces, sender);
+        match part {
+            Part::Html => footer::add_to_html(&mut pieces, placed),
+            Part::Subject | Part::Text => footer::add_to_text(&mut pieces, placed),
+        }
         end_line(&mut pieces);
     }
     let reading = read(&pieces, &[]);
@@ -177,5 +168,22 @@ fn draft(
         pieces,
         needs: reading.needs,
         encoded,
+    }
+}
+
+/// What every reader of a part finds in it: in HTML, what nobody sees does not count.
+fn placed(part: Part, pieces: &[Piece], sender: &Sender) -> Placed {
+    let seen = |count| match part {
+        Part::Html => spots::seen(pieces, count),
+        Part::Subject | Part::Text => pieces.to_vec(),
+    };
+    let text = seen(Count::Text);
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let written_out = |wanted: &str| {
+        !wanted.trim().is_empty() && words(&text_of(&text, " ")).contains(&words(wanted))
+    };
+    Placed {
+        link: read(&seen(Count::Links), &["unsubscribe_url"]).always[0],
+        address: read(&text, &["sender.address"]).always[0] || written_out(&sender.address),
     }
 }

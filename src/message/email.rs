@@ -65,6 +65,7 @@ impl EmailTemplate {
                 .iter()
                 .map(|variable| variable.name.as_str())
                 .collect(),
+            purpose: campaign.purpose,
         };
         for variable in campaign
             .variables

@@ -1,6 +1,9 @@
 //! The footer of marketing mail: the way out and the sender's postal address, in each part that does not place them itself.
 
-use super::pieces::{Piece, cut, push_text};
+use super::{
+    pieces::{Piece, cut, push_text},
+    spots::body_end,
+};
 use crate::model::{Excerpt, SourceFile};
 
 /// What a part has by itself, whoever the recipient is.
@@ -46,14 +49,7 @@ pub(super) fn add_to_html(pieces: &mut Vec<Piece>, placed: Placed) {
          font-family: Arial, sans-serif; font-size: 13px; line-height: 1.5; color: #595f69; text-align: center;\">\
          {content}</div>\n"
     ));
-    let end = pieces
-        .iter()
-        .enumerate()
-        .rev()
-        .find_map(|(at, piece)| match piece {
-            Piece::Text(text) => Some((at, text.to_ascii_lowercase().rfind("</body")?)),
-            Piece::Tag(_) => None,
-        });
+    let end = body_end(pieces);
     let mut behind = Vec::new();
     if let Some((at, cut_at)) = end {
         behind = pieces.split_off(at + 1);

@@ -20,6 +20,7 @@ mod plain;
 mod quoted_printable;
 mod reads;
 mod skeleton;
+mod spots;
 mod template;
 mod tokens;
 mod unsubscribe;

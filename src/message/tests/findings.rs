@@ -112,6 +112,39 @@ fn all_findings_come_at_once_and_names_a_template_sets_are_known() {
 }
 
 #[test]
+fn what_is_not_built_yet_has_the_code_it_has_everywhere() {
+    for name in ["view_url", "preferences_url"] {
+        let (_, found) = text(&format!("{{{{ {name} }}}}")).compiled();
+        let codes: Vec<_> = found.iter().map(|found| found.code).collect();
+        assert_eq!(codes, ["not-built"], "{name}");
+    }
+}
+
+#[test]
+fn transactional_mail_has_no_way_out_to_link_to() {
+    let expected = "transactional mail has no way out to link to: `unsubscribe_url` is for marketing campaigns \
+                    (take it out, or make it a marketing campaign with `purpose = \"marketing\"`)";
+    let mut mail = mail(
+        BodyFormat::Markdown,
+        "x",
+        "Hi\n[out]({{ unsubscribe_url }})",
+    );
+    assert_eq!(mail.findings(), [""; 0]);
+    mail.campaign.purpose = Purpose::Transactional;
+    assert_eq!(
+        mail.findings(),
+        [format!("campaigns/a.md:2:10: {expected}")]
+    );
+    mail.campaign.email.as_mut().unwrap().body.template = excerpt("campaigns/a.md", "Hi");
+    mail.campaign.email.as_mut().unwrap().subject =
+        excerpt("campaigns/a.toml", "{{ unsubscribe_url | upper }}");
+    assert_eq!(
+        mail.findings(),
+        [format!("campaigns/a.toml:1:4: {expected}")]
+    );
+}
+
+#[test]
 fn without_a_schema_fields_are_not_checked() {
     let mut mail = text("{{ r.whatever }}");
     mail.schemas.clear();

@@ -22,6 +22,52 @@ fn every_part_of_marketing_mail_has_a_way_out() {
 }
 
 #[test]
+fn what_nobody_sees_is_no_footer() {
+    let own = "{{ unsubscribe_url }} {{ sender.address }} 1 Main Street, 12345 Springfield";
+    for hidden in [
+        format!("<!-- {own} --><p>Hi</p>"),
+        format!("<!-- <a href=\"{{{{ unsubscribe_url }}}}\">{own}</a> --><p>Hi</p>"),
+        format!("<style>/* {own} */</style><p>Hi</p>"),
+        format!("<script>// {own}\n</script><p>Hi</p>"),
+        format!("<html><head><title>{own}</title></head><body><p>Hi</p></body></html>"),
+        format!("<html><head><meta name=\"x\" content=\"{own}\"></head><body>Hi</body></html>"),
+        format!("<template><p>{own}</p></template><p>Hi</p>"),
+        format!("<img alt=\"{own}\" src=\"https://acme.example/a.png\"><p>Hi</p>"),
+    ] {
+        let (template, found) = mail(BodyFormat::Html, "x", &hidden).compiled();
+        if template.is_none() {
+            // A tag that has no place in HTML is refused, which loses no footer.
+            assert!(
+                found.has_errors() && hidden.contains("<template>"),
+                "{hidden}"
+            );
+            continue;
+        }
+        let seen = mail(BodyFormat::Html, "x", &hidden).preview();
+        let html = seen.html.unwrap();
+        let (_, footer) = html.split_once("<div class=\"footer\"").expect(&hidden);
+        assert!(footer.contains(&format!("href=\"{URL}\"")), "{html}");
+        assert!(footer.contains("1 Main Street"), "{html}");
+    }
+
+    let placed = "<html><head><title>x</title></head><body><!-- x --><a class=\"b\" HREF='{{ unsubscribe_url }}'>Out</a>\
+                  <p>{{ sender.address }}</p></body></html>";
+    let html = mail(BodyFormat::Html, "x", placed).preview().html.unwrap();
+    assert!(!html.contains("class=\"footer\""), "{html}");
+    assert_eq!(html.matches(URL).count(), 1, "{html}");
+}
+
+#[test]
+fn the_footer_is_not_put_into_a_comment() {
+    let body = "<html><body><p>Hi</p></body><!-- </body> --></html>";
+    let html = mail(BodyFormat::Html, "x", body).preview().html.unwrap();
+    assert!(
+        html.find(URL).unwrap() < html.find("<!--").unwrap(),
+        "{html}"
+    );
+}
+
+#[test]
 fn what_a_part_places_itself_is_not_added() {
     let count = |text: &str, part: &str| text.matches(part).count();
     let seen = mail(BodyFormat::Markdown, "x", "[out]({{ unsubscribe_url }})").preview();
