@@ -2,7 +2,9 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+#[cfg(feature = "web")]
+use tokio::net::TcpListener;
+use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
     engine::{Access, Engine},
@@ -53,6 +55,7 @@ impl Engine {
             control,
             stopped.clone(),
         ));
+        #[cfg(feature = "web")]
         self.listen_to_the_web(&mut tasks, &stopped).await?;
         self.announce();
         self.hold_and_release().await?;
@@ -82,6 +85,7 @@ impl Engine {
         outcome
     }
 
+    #[cfg(feature = "web")]
     async fn listen_to_the_web(
         self: &Arc<Self>,
         tasks: &mut JoinSet<()>,
@@ -96,18 +100,15 @@ impl Engine {
                 )
             })
         };
-        #[cfg(feature = "web")]
-        {
-            if let Some(address) = web.listen {
-                let listener = bind("listen", address).await?;
-                let router = crate::web::public_router(self.clone());
-                tasks.spawn(crate::web::serve(listener, router, until(stopped.clone())));
-            }
-            if let Some(address) = web.admin_listen {
-                let listener = bind("admin_listen", address).await?;
-                let router = crate::web::admin_router(self.clone());
-                tasks.spawn(crate::web::serve(listener, router, until(stopped.clone())));
-            }
+        if let Some(address) = web.listen {
+            let listener = bind("listen", address).await?;
+            let router = crate::web::public_router(self.clone());
+            tasks.spawn(crate::web::serve(listener, router, until(stopped.clone())));
+        }
+        if let Some(address) = web.admin_listen {
+            let listener = bind("admin_listen", address).await?;
+            let router = crate::web::admin_router(self.clone());
+            tasks.spawn(crate::web::serve(listener, router, until(stopped.clone())));
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::{
     control::{Refused, RefusedKind},
     message::links::Links,
     model::{Diagnostic, Identity, Severity},
-    store::{Lock, LockError, SqliteStore, Store, TakenOver},
+    store::{self, Lock, LockError, Store, TakenOver},
     workspace::{self, Settings, Snapshot, Tree},
 };
 
@@ -131,7 +131,7 @@ pub(super) fn open_read_only(path: &Path) -> Result<Option<Arc<dyn Store>>, Refu
     if !path.exists() {
         return Ok(None);
     }
-    Ok(Some(Arc::new(SqliteStore::open_read_only(path)?)))
+    Ok(Some(store::open_read_only(path)?))
 }
 
 /// The store for writing: locked, taken over, with what a crash left settled.
@@ -149,7 +149,7 @@ pub(super) async fn open_for_writing(
         Refused::new(RefusedKind::Failed, format!("{error}{help}"))
     })?;
     let owned = path.to_owned();
-    let store: Arc<dyn Store> = Arc::new(blocking(move || SqliteStore::open(&owned)).await?);
+    let store = blocking(move || store::open(&owned)).await?;
     let TakenOver {
         lease,
         last_heartbeat,

@@ -4,6 +4,7 @@
 //! [`Permit`]), sent, done (its outcome is durable). What a crash leaves begun and not done becomes `in_doubt`.
 
 mod lock;
+mod open;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
@@ -20,6 +21,7 @@ use crate::model::{
 };
 
 pub use lock::{Lock, LockError, beside};
+pub use open::{open, open_read_only};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 
