@@ -9,6 +9,7 @@ use super::{
     plain,
     skeleton::Encoding,
     spots::{self, Count},
+    targets,
     template::{Part, escape_html, read},
     tokens::Tokens,
 };
@@ -52,8 +53,10 @@ pub(super) fn drafts(
     sender: &Sender,
 ) -> Result<(Draft, Option<Draft>), Diagnostic> {
     let (text, html) = convert(message, subject, body)?;
-    let text = draft(Part::Text, text, marketing, sender);
-    let html = html.map(|html| draft(Part::Html, html, marketing, sender));
+    let text = draft(Part::Text, text, marketing, sender)?;
+    let html = html
+        .map(|html| draft(Part::Html, html, marketing, sender))
+        .transpose()?;
     Ok((text, html))
 }
 
@@ -137,7 +140,12 @@ fn title_pieces(subject: &[Piece]) -> Vec<Piece> {
 }
 
 /// A part with its footer.
-fn draft(part: Part, mut pieces: Vec<Piece>, marketing: bool, sender: &Sender) -> Draft {
+fn draft(
+    part: Part,
+    mut pieces: Vec<Piece>,
+    marketing: bool,
+    sender: &Sender,
+) -> Result<Draft, Diagnostic> {
     let end_line = |pieces: &mut Vec<Piece>| {
         // A body ends with a line end, which quoted-printable needs to come to an end itself.
         if let Some(Piece::Text(last)) = pieces.last_mut() {
@@ -154,6 +162,9 @@ fn draft(part: Part, mut pieces: Vec<Piece>, marketing: bool, sender: &Sender) -
         }
         end_line(&mut pieces);
     }
+    if part == Part::Html {
+        pieces = targets::guard(pieces)?;
+    }
     let reading = read(&pieces, &[]);
     let text = text_of(&pieces, "");
     let not_ascii = text.bytes().filter(|byte| !byte.is_ascii()).count();
@@ -164,11 +175,11 @@ fn draft(part: Part, mut pieces: Vec<Piece>, marketing: bool, sender: &Sender) -
     } else {
         Encoded::Ahead
     };
-    Draft {
+    Ok(Draft {
         pieces,
         needs: reading.needs,
         encoded,
-    }
+    })
 }
 
 /// What every reader of a part finds in it: in HTML, what nobody sees does not count.

@@ -10,7 +10,7 @@ use minijinja::{
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::{
-    comparison,
+    comparison, targets,
     value::{EMPTY_MARK, Kind, exact},
 };
 
@@ -113,6 +113,7 @@ pub(super) const FUNCTIONS: &[&str] = &["dict", "namespace", "range"];
 /// Adds ours to an environment.
 pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_function(comparison::FUNCTION, comparison::compare_chain);
+    environment.add_function(targets::FUNCTION, targets::link);
     // It prints everything a message knows.
     environment.remove_global("debug");
     environment.add_filter("default", default);
@@ -264,6 +265,9 @@ mod tests {
             assert!(is(name, "test"), "{name}");
         }
         let functions: Vec<_> = environment.globals().map(|(name, _)| name).collect();
-        assert_eq!(functions, ["__compare", "dict", "namespace", "range"]);
+        assert_eq!(
+            functions,
+            ["__compare", "__link", "dict", "namespace", "range"]
+        );
     }
 }

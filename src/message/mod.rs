@@ -21,6 +21,7 @@ mod quoted_printable;
 mod reads;
 mod skeleton;
 mod spots;
+mod targets;
 mod template;
 mod tokens;
 mod unsubscribe;

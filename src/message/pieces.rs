@@ -74,6 +74,27 @@ impl Tag {
         }
     }
 
+    /// The tag with what it prints given to a function first.
+    pub(super) fn inside_call(&self, function: &str) -> Self {
+        let lead = self.code.len() - self.code.trim_start().len();
+        let code = self.code.trim();
+        let open = format!("{function}((");
+        let (start, end) = (open.len(), open.len() + code.len());
+        let written = self.written(lead..lead + code.len());
+        let mut anchors = vec![(0, written.start), (start, written.start)];
+        let inner = self.anchors.iter().filter_map(|(at, source)| {
+            let at = at.checked_sub(lead)? + start;
+            (at > start && at < end).then_some((at, *source))
+        });
+        anchors.extend(inner);
+        anchors.extend([(end, written.end), (end + 2, written.end)]);
+        Self {
+            code: format!("{open}{code}))"),
+            anchors,
+            ..self.clone()
+        }
+    }
+
     /// Where a range of `code` was written.
     pub(super) fn written(&self, range: Range<usize>) -> Range<usize> {
         let at = |offset: usize| {

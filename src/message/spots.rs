@@ -182,14 +182,12 @@ impl Scan {
                     }
                 }
                 State::Data if self.unseen.is_none() => shown.push(c),
-                State::Data => {}
                 State::Comment if rest.starts_with("-->") || rest.starts_with("--!>") => {
                     step = rest.find('>').map_or(step, |end| end + 1);
                     self.state = State::Data;
                 }
-                State::Comment => {}
                 State::Declaration if c == '>' => self.state = State::Data,
-                State::Declaration => {}
+                State::Data | State::Comment | State::Declaration => {}
                 State::Raw => {
                     if rest
                         .strip_prefix("</")

@@ -325,7 +325,8 @@ fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Resu
     write(out, &text, escaped, encoded)
 }
 
-fn to_text(value: &Value, text: &mut String) -> Result<(), Error> {
+/// What is printed of a value.
+pub(super) fn to_text(value: &Value, text: &mut String) -> Result<(), Error> {
     match value.kind() {
         ValueKind::Bool => text.push_str(if value.is_true() { "true" } else { "false" }),
         ValueKind::None => return Err(nothing_to_print()),

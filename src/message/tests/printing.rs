@@ -168,3 +168,61 @@ fn only_what_is_read_is_needed() {
         None
     );
 }
+
+#[test]
+fn data_cannot_make_a_link_run_as_a_program() {
+    for (format, body, column) in [
+        (BodyFormat::Html, "<a href=\"{{ r.name }}\">x</a>", 13),
+        (
+            BodyFormat::Html,
+            "<a href=\" {{ r.name | trim }}#x\">x</a>",
+            14,
+        ),
+        (BodyFormat::Html, "<img SRC={{ first_name }}>", 13),
+        (
+            BodyFormat::Html,
+            "<a {% if r.name %}href=\"{{ r.name }}\"{% endif %}>x</a>",
+            28,
+        ),
+        (
+            BodyFormat::Html,
+            "<a href=\"{% if r.age == 1 %}https://a.example/{% else %}{{ r.name }}{% endif %}\">x</a>",
+            60,
+        ),
+        (BodyFormat::Markdown, "[x]({{ r.name }})", 8),
+        (BodyFormat::Markdown, "<{{ r.name }}>", 5),
+    ] {
+        let evil = " java\tScript:alert(1)";
+        let with = |value: &str| {
+            mail(format, "x", body)
+                .with("r.name", value)
+                .with("first_name", value)
+                .with("r.age", Value::Integer(2))
+                .try_preview()
+        };
+        let error = with(evil).expect_err(body);
+        assert_eq!(error.message, "a link may not start with `javascript:`");
+        assert_eq!(error.place.span.start + 1, column, "{body}");
+        let html = with("https://a.example/?a=1&b").expect(body).html.unwrap();
+        assert!(html.contains("https://a.example/?a=1&amp;b"), "{html}");
+    }
+    // Behind something fixed it is a part of that address; in text it is text.
+    let html = mail(
+        BodyFormat::Html,
+        "x",
+        "<a href=\"https://a.example/{{ r.name }}\">{{ r.name }}</a>",
+    );
+    assert!(html.with("r.name", "data:x").try_preview().is_ok());
+}
+
+#[test]
+fn a_value_in_a_program_is_found() {
+    let body = "<p>a</p>\n<p onClick=\"f('{{ r.name }}')\">x</p>";
+    assert_eq!(
+        mail(BodyFormat::Html, "x", body).findings(),
+        [
+            "campaigns/a.md:2:16: `onclick` is a program, and a value in it could be one too \
+             (take the attribute out: mail programs do not run it)"
+        ]
+    );
+}
