@@ -465,7 +465,12 @@ fn a_comparison_that_can_only_fail_is_found_before() {
         let found = bench.findings(condition).join("\n");
         assert!(found.contains(expected), "{condition}: {found}");
     }
-    let (program, found) = bench.compile(Some(&quoted("r.phone != () && r.tags == ()")), &[]);
+    let (program, found) = bench.compile(
+        Some(&quoted(
+            "r.phone != () && r.tags == () || r[\"phone\"] == ()",
+        )),
+        &[],
+    );
     assert!(program.is_some());
     let lines: Vec<_> = found.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -473,6 +478,7 @@ fn a_comparison_that_can_only_fail_is_found_before() {
         [
             "campaigns/a.toml:1:18: this is always true: a text without anything in it is `\"\"`, not `()` (write `… != \"\"`)",
             "campaigns/a.toml:1:34: this is always false: a list without anything in it is `[]`, not `()` (write `… == []`)",
+            "campaigns/a.toml:1:54: this is always false: a text without anything in it is `\"\"`, not `()` (write `… == \"\"`)",
         ]
     );
     // Two sources that do not agree: nothing is known.
