@@ -121,6 +121,12 @@ fn what_can_not_be_meant_is_refused() {
     for (condition, expected) in [
         ("r.points = 5", "did you mean `==`?"),
         ("r.vip && r.points = 5", "did you mean `==`?"),
+        (
+            "r.status = \"active\" && r.vip",
+            "a.toml:1:19: `=` assigns a value, and an expression can't change anything (did you mean `==`?)",
+        ),
+        ("r.vip && r.points=5 || r.vip", "a.toml:1:27: `=` assigns"),
+        ("(r.vip && [1", "`[` in line 1 is not closed"),
         ("r.points += 5", "`=` assigns"),
         (
             "{ r.points = 5; true }",
