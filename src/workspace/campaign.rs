@@ -1,6 +1,7 @@
 //! One campaign file. Every key of the format is known here; what later versions will have is refused by name.
 
 mod audience;
+mod cron;
 mod email;
 mod moment;
 mod people;
