@@ -99,7 +99,7 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
             InDoubtPolicy::Keep,
         ),
     };
-    if channels.all().is_empty() {
+    if channels.all().is_empty() && !root.has_misspelt("email") {
         root.report(
             Diagnostic::error("no-message", root.place(), "the campaign has no message")
                 .help("add an [email] section"),
