@@ -55,6 +55,7 @@ pub struct Section<'a> {
     path: String,
     span: Range<usize>,
     known: RefCell<Vec<&'static str>>,
+    refused: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Section<'a> {
@@ -70,6 +71,7 @@ impl<'a> Section<'a> {
             path,
             span,
             known: RefCell::default(),
+            refused: RefCell::default(),
         }
     }
 
@@ -95,7 +97,12 @@ impl<'a> Section<'a> {
 
     /// The key's value as it stands, or `None`. The key counts as known from now on.
     pub fn item(&self, key: &'static str) -> Option<Item<'a>> {
-        self.known.borrow_mut().push(key);
+        {
+            let mut known = self.known.borrow_mut();
+            if !known.contains(&key) {
+                known.push(key);
+            }
+        }
         let value = self.table.get(key)?;
         Some(Item {
             document: self.document,
@@ -171,6 +178,7 @@ impl<'a> Section<'a> {
 
     /// Refuses a key that is part of the format but whose feature this version does not have.
     pub fn not_built(&self, key: &'static str, feature: &str) {
+        self.refused.borrow_mut().push(key);
         if let Some(item) = self.item(key) {
             self.error(
                 "not-built",
@@ -190,9 +198,25 @@ impl<'a> Section<'a> {
         self.document.push(diagnostic);
     }
 
+    /// Whether one of the keys that were not asked for is nearly `key`: then that is what is wrong.
+    pub fn has_misspelt(&self, key: &'static str) -> bool {
+        let known = self.known.borrow();
+        self.table
+            .iter()
+            .map(|(name, _)| -> &str { name.get_ref() })
+            .filter(|name| !known.contains(name))
+            .any(|name| closest(name, known.iter().copied()) == Some(key))
+    }
+
     /// Reports every key that was not asked for as unknown, with "did you mean".
     pub fn finish(self) {
         let known = self.known.borrow();
+        let refused = self.refused.borrow();
+        let usable: Vec<&str> = known
+            .iter()
+            .copied()
+            .filter(|key| !refused.contains(key))
+            .collect();
         for (key, _) in self.table {
             let name: &str = key.get_ref();
             if !known.contains(&name) {
@@ -205,8 +229,8 @@ impl<'a> Section<'a> {
                 self.document
                     .push(match closest(name, known.iter().copied()) {
                         Some(close) => diagnostic.help(format!("did you mean `{close}`?")),
-                        None if known.is_empty() => diagnostic,
-                        None => diagnostic.help(format!("known here: {}", known.join(", "))),
+                        None if usable.is_empty() => diagnostic,
+                        None => diagnostic.help(format!("known here: {}", usable.join(", "))),
                     });
             }
         }
@@ -429,9 +453,14 @@ macro_rules! integers {
         impl FromToml for $type {
             fn from_toml(item: &Item<'_>) -> Option<Self> {
                 let DeValue::Integer(digits) = item.value() else { return item.wrong_type("a whole number") };
-                match i128::from_str_radix(digits.as_str(), digits.radix()).ok().and_then(|n| Self::try_from(n).ok()) {
-                    Some(number) => Some(number),
-                    None => item.error(
+                let number = i128::from_str_radix(digits.as_str(), digits.radix()).ok();
+                match number.map(|number| (number, Self::try_from(number))) {
+                    Some((_, Ok(number))) => Some(number),
+                    // The upper end of a wide type tells nobody anything.
+                    Some((..0, _)) if Self::MIN == 0 && Self::BITS > 16 => {
+                        item.error("out-of-range", format!("`{}` must be 0 or more", item.name.key))
+                    }
+                    _ => item.error(
                         "out-of-range",
                         format!("`{}` is not between {} and {}", item.name.key, Self::MIN, Self::MAX),
                     ),

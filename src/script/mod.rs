@@ -11,6 +11,7 @@
 //! - A field that the source does not have is an error.
 //! - All decimals are exact. A division of two integers gives an integer, as in Rhai.
 
+mod brackets;
 mod budget;
 mod check;
 mod error;

@@ -2,7 +2,7 @@
 
 use rhai::{AST, LexError, ParseError, ParseErrorType, Position};
 
-use super::sandbox::REFUSED;
+use super::{brackets, sandbox::REFUSED};
 use crate::model::{Diagnostic, Excerpt, Place, SourceFile};
 
 /// A parsed text, and where it stands.
@@ -51,10 +51,22 @@ pub(super) fn diagnostic(excerpt: &Excerpt, error: &ParseError) -> Diagnostic {
             _ => format!("the expression could end before `{after}`, and can't go on with it"),
         };
     }
+    let assigned = match error.err_type() {
+        ParseErrorType::MismatchedType(..) => assigned_before(excerpt.text(), position),
+        _ => None,
+    };
+    if assigned.is_some() {
+        "`=` assigns a value, and an expression can't change anything".clone_into(&mut message);
+        help = Some("did you mean `==`?".to_owned());
+    }
+    if let Some(found) = unclosed(excerpt, error) {
+        return found;
+    }
     help = help.or_else(|| other_languages(before, after).map(str::to_owned));
-    let at = match error.err_type() {
+    let at = match (error.err_type(), assigned) {
+        (_, Some(at)) => excerpt.place_of(at..at + 1),
         // Rhai says so behind the end, or nowhere.
-        ParseErrorType::UnexpectedEOF => {
+        (ParseErrorType::UnexpectedEOF, None) => {
             let end = excerpt.text().trim_end().len();
             excerpt.place_of(end..end)
         }
@@ -65,6 +77,39 @@ pub(super) fn diagnostic(excerpt: &Excerpt, error: &ParseError) -> Diagnostic {
         Some(help) => found.help(help),
         None => found,
     }
+}
+
+/// Where the `=` stands that takes what Rhai complains about: in `r.x = "a" && r.y` the text stands right behind it.
+fn assigned_before(text: &str, position: Position) -> Option<usize> {
+    let (line, column) = position.line().zip(position.position())?;
+    let before = text[..offset(text, line, column)].trim_end();
+    let rest = before.strip_suffix('=')?;
+    (!rest.ends_with(|c: char| "=!<>+-*/%&|^".contains(c))).then_some(rest.len())
+}
+
+/// The bracket that was never closed, where that is why the text could not be understood.
+fn unclosed(excerpt: &Excerpt, error: &ParseError) -> Option<Diagnostic> {
+    let text = excerpt.text();
+    let position = error.position();
+    let at_end = match position.line().zip(position.position()) {
+        Some((line, column)) => text[offset(text, line, column)..].trim().is_empty(),
+        None => true,
+    };
+    match error.err_type() {
+        ParseErrorType::UnexpectedEOF
+        // A function within a function: the one before has no end.
+        | ParseErrorType::WrongFnDefinition => {}
+        ParseErrorType::MissingToken(..) if at_end => {}
+        _ => return None,
+    }
+    let (at, bracket) = brackets::unclosed(text)?;
+    let place = excerpt.place_of(at..at + bracket.len_utf8());
+    let (line, _) = place.line_column();
+    Some(Diagnostic::error(
+        "script-syntax",
+        place,
+        format!("`{bracket}` in line {line} is not closed"),
+    ))
 }
 
 fn words(error: &ParseErrorType) -> (String, Option<String>) {

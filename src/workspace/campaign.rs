@@ -1,6 +1,7 @@
 //! One campaign file. Every key of the format is known here; what later versions will have is refused by name.
 
 mod audience;
+mod cron;
 mod email;
 mod moment;
 mod people;
@@ -98,7 +99,7 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
             InDoubtPolicy::Keep,
         ),
     };
-    if channels.all().is_empty() {
+    if channels.all().is_empty() && !root.has_misspelt("email") {
         root.report(
             Diagnostic::error("no-message", root.place(), "the campaign has no message")
                 .help("add an [email] section"),

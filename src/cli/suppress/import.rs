@@ -1,12 +1,13 @@
 //! `campanile suppress import`: a file of addresses, looked through before anything is changed.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{self, Seek},
     path::{Path, PathBuf},
 };
 
-use super::rows::{Row, Rows};
+use super::rows::{Row, Rows, Wrong};
 use crate::{
     cli::{
         desk::{Desk, answer},
@@ -15,7 +16,7 @@ use crate::{
         print::{Output, plural, thousands},
     },
     control::{Command, SuppressionTarget},
-    model::{SuppressionReason, TopicName},
+    model::{SuppressionReason, TopicName, closest},
 };
 
 /// How many are sent to the engine at once.
@@ -66,6 +67,25 @@ impl Arguments {
     }
 }
 
+/// The topics that the settings have.
+pub(super) type Topics = BTreeSet<TopicName>;
+
+/// The row, where its topic is one of `topics`; without them (the settings do not check) the engine is the judge.
+fn known(row: Row, topics: Option<&Topics>) -> Result<Row, Wrong> {
+    match (&row.topic, topics) {
+        (Some(topic), Some(topics)) if !topics.contains(topic) => {
+            let near = closest(topic.as_str(), topics.iter().map(TopicName::as_str))
+                .map(|near| format!(" (did you mean {near}?)"))
+                .unwrap_or_default();
+            Err(Wrong {
+                line: row.line,
+                message: format!("the settings have no topic {topic}{near}"),
+            })
+        }
+        _ => Ok(row),
+    }
+}
+
 /// A file that was looked through.
 pub(super) struct Checked {
     file: File,
@@ -74,13 +94,17 @@ pub(super) struct Checked {
 }
 
 /// Looks through the file and reports every bad line.
-pub(super) fn check(arguments: &Arguments, output: &mut Output) -> Result<Checked, Failure> {
+pub(super) fn check(
+    arguments: &Arguments,
+    topics: Option<&Topics>,
+    output: &mut Output,
+) -> Result<Checked, Failure> {
     let name = arguments.name();
     let failed = |error: io::Error| Failure::failed(format!("{name} can't be read: {error}"));
     let mut file = open(&arguments.file).map_err(failed)?;
     let (mut good, mut bad) = (0, 0);
     for row in Rows::new(&file) {
-        match row.map_err(failed)? {
+        match row.map_err(failed)?.and_then(|row| known(row, topics)) {
             Ok(_) => good += 1,
             Err(wrong) => {
                 bad += 1;
@@ -113,6 +137,7 @@ fn open(path: &Path) -> io::Result<File> {
 pub(super) async fn carry_out(
     arguments: &Arguments,
     checked: Checked,
+    topics: Option<&Topics>,
     desk: &impl Desk,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
@@ -120,7 +145,7 @@ pub(super) async fn carry_out(
     let failed = |error: io::Error| Failure::failed(format!("{name} can't be read: {error}"));
     let (mut batch, mut added, mut read) = (Vec::new(), 0, 0);
     for row in Rows::new(&checked.file) {
-        let Ok(row) = row.map_err(failed)? else {
+        let Ok(row) = row.map_err(failed)?.and_then(|row| known(row, topics)) else {
             continue;
         };
         read += 1;
@@ -186,8 +211,8 @@ mod tests {
         let arguments = arguments(folder.path(), &text, false);
         let desk = Sitting::answering([Reply::Changed(999), Reply::Changed(1)]);
         let mut captured = Captured::plain();
-        let checked = check(&arguments, &mut captured.output).unwrap();
-        let exit = carry_out(&arguments, checked, &desk, &mut captured.output).await;
+        let checked = check(&arguments, None, &mut captured.output).unwrap();
+        let exit = carry_out(&arguments, checked, None, &desk, &mut captured.output).await;
         assert_eq!(exit.unwrap(), Exit::Done);
         assert_eq!(
             captured.out(),
@@ -209,7 +234,7 @@ mod tests {
             "address,topic\nada@example.org,offers\nnobody,offers\nbob@example.org,of/fers\n";
         let refusing = arguments(folder.path(), text, false);
         let mut captured = Captured::plain();
-        let failure = check(&refusing, &mut captured.output).err().unwrap();
+        let failure = check(&refusing, None, &mut captured.output).err().unwrap();
         assert_eq!(failure.exit(), Exit::Usage);
         assert!(
             failure.to_string().ends_with(
@@ -232,10 +257,44 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let skipping = arguments(folder.path(), "nobody\nada@example.org\n", true);
         let mut captured = Captured::plain();
-        let checked = check(&skipping, &mut captured.output).unwrap();
+        let checked = check(&skipping, None, &mut captured.output).unwrap();
         let desk = Sitting::answering([Reply::Changed(1)]);
-        let exit = carry_out(&skipping, checked, &desk, &mut captured.output).await;
+        let exit = carry_out(&skipping, checked, None, &desk, &mut captured.output).await;
         assert_eq!(exit.unwrap(), Exit::SomeFailed);
         assert!(captured.out().ends_with("1 bad\n"));
+    }
+
+    #[tokio::test]
+    async fn a_line_with_a_topic_that_is_not_there_is_a_bad_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "ada@example.org,offers\nbob@example.org,ofers\n";
+        let topics = Topics::from(["offers".parse().unwrap()]);
+        let mut captured = Captured::plain();
+        let refusing = arguments(folder.path(), text, false);
+        let failure = check(&refusing, Some(&topics), &mut captured.output);
+        assert_eq!(failure.err().unwrap().exit(), Exit::Usage);
+        let said = captured.err();
+        assert!(
+            said.contains("list.csv:2: the settings have no topic ofers (did you mean offers?)"),
+            "{said}"
+        );
+        let skipping = arguments(folder.path(), text, true);
+        let checked = check(&skipping, Some(&topics), &mut captured.output).unwrap();
+        let desk = Sitting::answering([Reply::Changed(1)]);
+        carry_out(
+            &skipping,
+            checked,
+            Some(&topics),
+            &desk,
+            &mut captured.output,
+        )
+        .await
+        .unwrap();
+        let asked = desk.asked.lock();
+        let Command::Suppress { targets } = &asked[0] else {
+            panic!("{asked:?}")
+        };
+        assert_eq!(targets.len(), 1);
+        assert_eq!(targets[0].text, "ada@example.org");
     }
 }

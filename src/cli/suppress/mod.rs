@@ -11,7 +11,7 @@ mod whom;
 use std::path::Path;
 
 use super::{exit::Exit, failure::Failure, print::Output};
-use crate::control::Session;
+use crate::{control::Session, engine::Engine};
 
 /// What can be done to the list.
 #[derive(Debug, clap::Subcommand)]
@@ -54,8 +54,13 @@ pub(super) async fn run(
         }
         Verb::Import(arguments) => {
             // The file is looked at before the store is opened: most mistakes are in it.
-            let file = import::check(&arguments, output)?;
-            import::carry_out(&arguments, file, &Session::write(workspace).await?, output).await
+            let settings = Engine::check(workspace).await?.settings.clone();
+            let topics = settings
+                .map(|settings| settings.topics.keys().cloned().collect::<import::Topics>());
+            let topics = topics.as_ref();
+            let file = import::check(&arguments, topics, output)?;
+            let desk = Session::write(workspace).await?;
+            import::carry_out(&arguments, file, topics, &desk, output).await
         }
         Verb::Export => export::carry_out(&Session::read(workspace).await?, output).await,
     }

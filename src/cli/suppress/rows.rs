@@ -13,6 +13,8 @@ use crate::{
 /// A good line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Row {
+    /// The number of its line, from 1.
+    pub(super) line: u64,
     /// The address, or the key where `source` is set.
     pub(super) text: String,
     pub(super) source: Option<SourceName>,
@@ -76,13 +78,13 @@ impl<R: Read> Rows<R> {
                         Err(message)
                     }
                 },
-                Ok(cells) => self.row(&cells),
+                Ok(cells) => self.row(line, &cells),
             };
             return Ok(Some(row.map_err(|message| Wrong { line, message })));
         }
     }
 
-    fn row(&self, cells: &[&str]) -> Result<Row, String> {
+    fn row(&self, line: u64, cells: &[&str]) -> Result<Row, String> {
         let used = self
             .columns
             .iter()
@@ -132,6 +134,7 @@ impl<R: Read> Rows<R> {
             .transpose()?;
         let origin = origin.map(ToOwned::to_owned);
         Ok(Row {
+            line,
             text,
             source,
             topic,

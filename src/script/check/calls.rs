@@ -146,7 +146,7 @@ impl Check<'_> {
         let host = functions::all().map(|function| function.name);
         closest(name, host.chain(own.iter().copied()))
             .map(|near| format!("did you mean `{near}`?"))
-            .or_else(|| Some("`campanile functions` lists what there is".to_owned()))
+            .or_else(|| Some("the README lists what there is".to_owned()))
     }
 
     pub(super) fn wrong_count(

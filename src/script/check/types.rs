@@ -116,15 +116,19 @@ impl Check<'_> {
         })
     }
 
-    /// `r.field`, where all sources that have it declare one type.
+    /// `r.field` or `r["field"]`, where all sources that have it declare one type.
     fn field<'e>(&self, expr: &'e Expr) -> Option<(&'e str, Known)> {
-        let Expr::Dot(chain, _, _) = expr else {
+        let (Expr::Dot(chain, _, _) | Expr::Index(chain, _, _)) = expr else {
             return None;
         };
-        let (Expr::Variable(variable, _, _), Expr::Property(property, _)) =
-            (&chain.lhs, &chain.rhs)
-        else {
-            return None;
+        let (variable, name) = match (&chain.lhs, &chain.rhs) {
+            (Expr::Variable(variable, _, _), Expr::Property(property, _)) => {
+                (variable, property.2.as_str())
+            }
+            (Expr::Variable(variable, _, _), Expr::StringConstant(name, _)) => {
+                (variable, name.as_str())
+            }
+            _ => return None,
         };
         if self.holds(&variable.1) != Some(Holds::Recipient) {
             return None;
@@ -132,7 +136,6 @@ impl Check<'_> {
         let Setting::Expression { columns, .. } = &self.setting else {
             return None;
         };
-        let name = property.2.as_str();
         let known = match (*columns.get(name)?)? {
             FieldType::String => Known::Text,
             FieldType::Integer | FieldType::Decimal => Known::Number,

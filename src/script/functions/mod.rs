@@ -1,5 +1,5 @@
 //! The functions scripts may call, one file a family. Nothing else can be called: this table is what is registered, what
-//! `check` knows, and what `campanile functions` prints.
+//! `check` knows, and what the README lists.
 
 mod call;
 mod dates;

@@ -74,7 +74,7 @@ fn what_is_not_there_is_found() {
         ),
         (
             "nothing_like_it(1)",
-            "there is no function `nothing_like_it` (`campanile functions` lists what there is)",
+            "there is no function `nothing_like_it` (the README lists what there is)",
         ),
         (
             "due_within(r, 3)",
@@ -121,6 +121,12 @@ fn what_can_not_be_meant_is_refused() {
     for (condition, expected) in [
         ("r.points = 5", "did you mean `==`?"),
         ("r.vip && r.points = 5", "did you mean `==`?"),
+        (
+            "r.status = \"active\" && r.vip",
+            "a.toml:1:19: `=` assigns a value, and an expression can't change anything (did you mean `==`?)",
+        ),
+        ("r.vip && r.points=5 || r.vip", "a.toml:1:27: `=` assigns"),
+        ("(r.vip && [1", "`[` in line 1 is not closed"),
         ("r.points += 5", "`=` assigns"),
         (
             "{ r.points = 5; true }",
@@ -465,7 +471,12 @@ fn a_comparison_that_can_only_fail_is_found_before() {
         let found = bench.findings(condition).join("\n");
         assert!(found.contains(expected), "{condition}: {found}");
     }
-    let (program, found) = bench.compile(Some(&quoted("r.phone != () && r.tags == ()")), &[]);
+    let (program, found) = bench.compile(
+        Some(&quoted(
+            "r.phone != () && r.tags == () || r[\"phone\"] == ()",
+        )),
+        &[],
+    );
     assert!(program.is_some());
     let lines: Vec<_> = found.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -473,6 +484,7 @@ fn a_comparison_that_can_only_fail_is_found_before() {
         [
             "campaigns/a.toml:1:18: this is always true: a text without anything in it is `\"\"`, not `()` (write `… != \"\"`)",
             "campaigns/a.toml:1:34: this is always false: a list without anything in it is `[]`, not `()` (write `… == []`)",
+            "campaigns/a.toml:1:54: this is always false: a text without anything in it is `\"\"`, not `()` (write `… == \"\"`)",
         ]
     );
     // Two sources that do not agree: nothing is known.

@@ -107,3 +107,26 @@ fn a_failure_has_the_innermost_place() {
         assert_eq!(found, expected, "{condition}: {error}");
     }
 }
+
+#[test]
+fn a_brace_that_is_not_closed_is_where_it_was_opened() {
+    for (script, expected) in [
+        (
+            "fn f(x) {\n  if x {\n    1\n}\n",
+            "1:9: `{` in line 1 is not closed",
+        ),
+        (
+            "fn f(x) {\n  if x {\n    1\n}\n\nfn g(x) {\n  x\n}\n",
+            "1:9: `{` in line 1 is not closed",
+        ),
+        ("fn g(x) {\n  x\n}\nfn f(x) {\n  g([1, x)\n}\n", "5:"),
+    ] {
+        let file = SourceFile::new("scripts/m.rhai", script);
+        let (_, found) = Library::compile(&[file]);
+        let found = shown(&found);
+        assert!(
+            found.starts_with(&format!("scripts/m.rhai:{expected}")),
+            "{script}: {found}"
+        );
+    }
+}

@@ -360,7 +360,7 @@ fn settings_are_checked() {
         ),
         (
             "path = 'a'\nskip_lines = -1",
-            "campanile.toml:2:14: `skip_lines` is not between 0 and 18446744073709551615",
+            "campanile.toml:2:14: `skip_lines` must be 0 or more",
         ),
         (
             "path = 'a'\nskiplines = 1",

@@ -4,12 +4,11 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use toml::de::DeValue;
 
 use super::{
+    cron,
     moment::{self, Moment},
     surroundings::Surroundings,
 };
-use crate::model::{
-    Cron, Diagnostic, Item, Missed, Period, Place, Schedule, Section, Timing, Zone,
-};
+use crate::model::{Diagnostic, Item, Missed, Period, Place, Schedule, Section, Timing, Zone};
 
 /// What the keys that say when hold, before they are weighed against each other.
 struct Keys<'a> {
@@ -59,6 +58,9 @@ pub(super) fn read(
         grace: grace.unwrap_or(Period::hours(1)),
         place: section.place(),
     });
+    if let (Some(schedule), Some(item)) = (&schedule, &keys.cron) {
+        cron::warn_if_never(schedule, item);
+    }
     section.finish();
     (schedule, timezone)
 }
@@ -125,7 +127,7 @@ fn timing(section: &Section<'_>, keys: &Keys<'_>, timezone: &Zone) -> Option<Tim
             cron: Some(item), ..
         } => {
             not_with(keys.time.as_ref(), "`cron` says the time itself");
-            item.read::<Cron>().map(Timing::Cron)
+            cron::read(item).map(Timing::Cron)
         }
         Keys {
             every: Some(item), ..

@@ -250,7 +250,7 @@ body_html = "x"
             "9:12: `cooldown`: expected a number and a unit such as \"10m\", \"24h\" or \"30d\" (s, m, h, d, w, mo, y; m is minutes); or \"none\" to allow it at once",
             "10:10: `dedupe`: expected one of address, none",
             "11:11: `holdout` is everybody: nobody would get it",
-            "12:18: `min_recipients` is not between 0 and 18446744073709551615",
+            "12:18: `min_recipients` must be 0 or more",
             "14:1: `r` means something else in scripts or templates (choose another name)",
             "15:1: `first-name` can't be the name of a variable: letters a to z, digits and `_` may stand in it, no digit in front (choose another name)",
             "16:10: the variable `number` is not an expression in quotes (write the Rhai expression as a string, such as 'r.balance * 2' or '\"a text\"')",
@@ -259,7 +259,7 @@ body_html = "x"
             "22:7: there is no transport `mian` (did you mean `main`?)",
             "24:6: `subject` has a line break or another control character (write it on one line)",
             "26:8: there is no text file campaigns/x/bodi.md in the workspace (did you mean `body.md`?)",
-            "27:1: unknown key `body_html` in [email] (known here: via, from, subject, body, body_text, attachments)",
+            "27:1: unknown key `body_html` in [email] (known here: via, from, subject, body, body_text)",
         ]
     );
 }
@@ -283,6 +283,27 @@ fn a_campaign_of_nothing_says_what_it_needs() {
             "3:2: [email] needs a body (add `body = \"FILE.md\"`, or `body_text = \"…\"`)",
         ]
     );
+}
+
+#[test]
+fn a_misspelt_message_is_no_missing_message() {
+    let found = findings("topic = 'offers'\naudience.source = 'customers'\n[emial]\nvia = 'main'");
+    assert_eq!(found, ["3:2: unknown key `emial` (did you mean `email`?)"]);
+}
+
+#[test]
+fn what_is_known_is_said_once_and_without_what_is_not_built() {
+    let found = found_with("[colour]\n").join("\n");
+    let (_, known) = found.split_once("known here: ").unwrap();
+    let mut names: Vec<_> = known.trim_end_matches(')').split(", ").collect();
+    assert!(
+        names.contains(&"email") && !names.contains(&"sms"),
+        "{found}"
+    );
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all, "{found}");
 }
 
 #[test]
@@ -494,6 +515,31 @@ fn schedules_that_contradict_themselves_are_refused() {
         "10:1: `at` is one moment and has no `until`"
     );
     assert!(found("cron = '0 9 * *'").starts_with("9:8: `cron`: expected five fields"));
+    for (cron, expected) in [
+        ("0 25 * * *", "`cron`: the hour is 0 to 23, not 25"),
+        (
+            "0,70 9 * * *",
+            "`cron`: the minute is 0 to 59, and 70 in `0,70` is not",
+        ),
+        (
+            "0 9 0 * *",
+            "`cron`: the day of the month is 1 to 31, not 0",
+        ),
+        (
+            "0 9 * Foo *",
+            "`cron`: `Foo` is no month: 1 to 12, `*`, a list (1,2), a range (1-5) or a step (*/5)",
+        ),
+        ("0 9 30 2 *", "this never happens: no date matches it"),
+        ("0 9 29 2 MON", ""),
+        ("0 9 L * 5#2", ""),
+    ] {
+        let line = found(&format!("cron = '{cron}'"));
+        assert_eq!(
+            line.strip_prefix("9:8: ").unwrap_or(&line),
+            expected,
+            "{cron}"
+        );
+    }
     assert!(found("at = 'tomorrow'").starts_with("9:6: `at`: expected \"now\" or"));
     assert!(
         found("time = '25:00'\nevery = '1d'").starts_with("9:8: `time`: expected a time of day")
