@@ -267,3 +267,46 @@ pub enum BodyFormat {
 }
 
 from_toml_string!(OnBroken, Dedupe, Missed, ReachMode, InDoubtPolicy, Cron);
+
+#[cfg(test)]
+impl Campaign {
+    /// A campaign for tests, with every key at its default: the file `path`, source `people`, topic `offers`, sender `acme`, no
+    /// variables, no message. Each test changes what it is about.
+    pub(crate) fn for_tests(path: &str, id: &str) -> Self {
+        Self {
+            declares_id: false,
+            id: id.parse().unwrap(),
+            name: id.to_owned(),
+            file: SourceFile::new(path, ""),
+            topic: "offers".parse().unwrap(),
+            purpose: Purpose::Marketing,
+            sender: "acme".parse().unwrap(),
+            enabled: true,
+            was: Vec::new(),
+            removal_grace: Period::minutes(10),
+            on_broken: OnBroken::Hold,
+            audience: Audience {
+                sources: vec!["people".parse().unwrap()],
+                condition: None,
+                keys: None,
+                cooldown: None,
+                cooldown_group: None,
+                dedupe: Dedupe::Address,
+                min_recipients: 1,
+                max_recipients: None,
+                max_change: None,
+                holdout: None,
+                max_script_errors: 10,
+            },
+            variables: Vec::new(),
+            schedule: None,
+            reach: Reach {
+                order: vec![Channel::Email],
+                mode: ReachMode::First,
+            },
+            in_doubt: InDoubtPolicy::Keep,
+            expires_after: None,
+            email: None,
+        }
+    }
+}

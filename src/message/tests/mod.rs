@@ -11,9 +11,8 @@ use chrono::{DateTime, Utc};
 
 use super::{payload::Layout, quoted_printable::decode, *};
 use crate::model::{
-    Audience, Body, BodyFormat, Campaign, Channel, Dedupe, EmailMessage, Excerpt, FieldType,
-    InDoubtPolicy, OnBroken, Period, Place, Purpose, Reach, ReachMode, Roles, Schema, Sender,
-    SourceFile, Topic, Value, Variable, Zone,
+    Body, BodyFormat, Campaign, Channel, EmailMessage, Excerpt, FieldType, Place, Purpose, Roles,
+    Schema, Sender, SourceFile, Topic, Value, Variable, Zone,
 };
 
 const URL: &str = "https://news.example/u/TOKEN";
@@ -42,50 +41,21 @@ fn mail(format: BodyFormat, subject: &str, body: &str) -> Mail {
         expression: excerpt("campaigns/a.toml", "r.name"),
     };
     let column = |name: &str, kind| (name.to_owned(), kind);
-    Mail {
-        campaign: Campaign {
-            declares_id: false,
-            id: "billing/renewal".parse().unwrap(),
-            name: "Renewal reminder".to_owned(),
-            file: file.clone(),
-            topic: "offers".parse().unwrap(),
-            purpose: Purpose::Marketing,
-            sender: "acme".parse().unwrap(),
-            enabled: true,
-            was: vec![],
-            removal_grace: "10m".parse::<Period>().unwrap(),
-            on_broken: OnBroken::Hold,
-            audience: Audience {
-                sources: vec!["customers".parse().unwrap()],
-                condition: None,
-                keys: None,
-                cooldown: None,
-                cooldown_group: None,
-                dedupe: Dedupe::Address,
-                min_recipients: 1,
-                max_recipients: None,
-                max_change: None,
-                holdout: None,
-                max_script_errors: 10,
-            },
-            variables: vec![variable("first_name"), variable("amount")],
-            schedule: None,
-            reach: Reach {
-                order: vec![Channel::Email],
-                mode: ReachMode::First,
-            },
-            in_doubt: InDoubtPolicy::Keep,
-            expires_after: None,
-            email: Some(EmailMessage {
-                via: "main".parse().unwrap(),
-                from: None,
-                subject: excerpt("campaigns/a.toml", subject),
-                body: Body {
-                    template: excerpt("campaigns/a.md", body),
-                    format,
-                },
-            }),
+    let mut campaign = Campaign::for_tests("campaigns/a.toml", "billing/renewal");
+    campaign.name = "Renewal reminder".to_owned();
+    campaign.audience.sources = vec!["customers".parse().unwrap()];
+    campaign.variables = vec![variable("first_name"), variable("amount")];
+    campaign.email = Some(EmailMessage {
+        via: "main".parse().unwrap(),
+        from: None,
+        subject: excerpt("campaigns/a.toml", subject),
+        body: Body {
+            template: excerpt("campaigns/a.md", body),
+            format,
         },
+    });
+    Mail {
+        campaign,
         sender: Sender {
             id: "acme".parse().unwrap(),
             name: "Acme Energy".to_owned(),

@@ -164,41 +164,10 @@ pub(super) fn campaign() -> Campaign {
         name_place: Place::start_of(&file),
         expression: Excerpt::whole(&file),
     };
-    Campaign {
-        declares_id: false,
-        id: "news".parse().unwrap(),
-        name: "News".to_owned(),
-        file: file.clone(),
-        topic: "offers".parse().unwrap(),
-        purpose: Purpose::Marketing,
-        sender: "acme".parse().unwrap(),
-        enabled: true,
-        was: Vec::new(),
-        removal_grace: Period::minutes(10),
-        on_broken: OnBroken::Hold,
-        audience: Audience {
-            sources: vec!["people".parse().unwrap()],
-            condition: None,
-            keys: None,
-            cooldown: Some(Cooldown::None),
-            cooldown_group: None,
-            dedupe: Dedupe::Address,
-            min_recipients: 1,
-            max_recipients: None,
-            max_change: None,
-            holdout: None,
-            max_script_errors: 10,
-        },
-        variables: vec![variable("name"), variable("length")],
-        schedule: None,
-        reach: Reach {
-            order: vec![Channel::Email],
-            mode: ReachMode::First,
-        },
-        in_doubt: InDoubtPolicy::Keep,
-        expires_after: None,
-        email: None,
-    }
+    let mut campaign = Campaign::for_tests("campaigns/news.toml", "news");
+    campaign.audience.cooldown = Some(Cooldown::None);
+    campaign.variables = vec![variable("name"), variable("length")];
+    campaign
 }
 
 /// Everything a plan is made of; each test changes what it is about.
