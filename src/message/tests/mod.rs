@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 use super::{payload::Layout, quoted_printable::decode, *};
 use crate::model::{
-    Body, BodyFormat, Campaign, Channel, EmailMessage, Excerpt, FieldType, Place, Purpose, Roles,
+    Body, BodyFormat, Campaign, EmailMessage, Excerpt, FieldType, Place, Purpose, Roles,
     Schema, Sender, SourceFile, Topic, Value, Variable, Zone,
 };
 
