@@ -11,8 +11,8 @@ use chrono::{DateTime, Utc};
 
 use super::{payload::Layout, quoted_printable::decode, *};
 use crate::model::{
-    Body, BodyFormat, Campaign, EmailMessage, Excerpt, FieldType, Place, Purpose, Roles,
-    Schema, Sender, SourceFile, Topic, Value, Variable, Zone,
+    Body, BodyFormat, Campaign, EmailMessage, Excerpt, FieldType, Place, Purpose, Roles, Schema,
+    Sender, SourceFile, Topic, Value, Variable, Zone,
 };
 
 const URL: &str = "https://news.example/u/TOKEN";

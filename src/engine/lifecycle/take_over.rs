@@ -1,0 +1,69 @@
+//! What an engine does with the runs that the store's last holder left.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use crate::{
+    control::Refused,
+    engine::Engine,
+    model::{HoldReason, Period, RunState, Status},
+    store::{RunChange, RunFilter},
+};
+
+use super::standing::held_by_files;
+
+/// Runs that were open when the store's last holder was last alive longer ago than this are held: the store may be a backup.
+const STALE_AFTER: Period = Period::hours(1);
+
+impl Engine {
+    /// After a take-over: what is in doubt is treated as its campaign says; runs of a store that looks like a backup wait.
+    pub(in crate::engine) async fn settle_after_take_over(self: &Arc<Self>) -> Result<(), Refused> {
+        let (store, lease, now) = (self.store()?, self.lease()?, self.clock.now());
+        let last = self
+            .writing
+            .as_ref()
+            .and_then(|writing| writing.last_heartbeat);
+        let stale = last.filter(|last| STALE_AFTER.after(*last) < now);
+        let filter = RunFilter {
+            states: vec![RunState::Sending, RunState::Held],
+            ..RunFilter::default()
+        };
+        for run in store.runs(filter).await? {
+            // One that would go on by itself is as one that is sending.
+            if run.state == RunState::Held && held_by_files(&run).is_none() {
+                continue;
+            }
+            if let Some(last) = stale {
+                tracing::error!(
+                    run = %run.id, last_alive = %last, away = %TimeDelta::minutes((now - last).num_minutes()),
+                    "held as stale_ledger: nothing wrote this store for so long that it may be a restored backup"
+                );
+                let change = RunChange {
+                    state: RunState::Held,
+                    reason: Some(HoldReason::StaleLedger.to_string()),
+                    released: None,
+                };
+                store.move_run(run.id, &[run.state], change, now).await?;
+                continue;
+            }
+            if store.counts(run.id).await?.of(Status::InDoubt) > 0 {
+                let policy = self.policy_of(&run).await;
+                store.settle_doubt(lease, run.id, policy, now).await?;
+            }
+        }
+        let cancelled = store
+            .runs(RunFilter {
+                states: vec![RunState::Cancelled],
+                ..RunFilter::default()
+            })
+            .await?;
+        let ids: Vec<_> = cancelled.iter().map(|run| run.id).collect();
+        for (run, counts) in store.counts_of(&ids).await? {
+            if counts.open() > 0 {
+                self.end_rows(run).await?;
+            }
+        }
+        Ok(())
+    }
+}
