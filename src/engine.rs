@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use crate::{
     control::{Refused, RefusedKind},
     dispatch::{Dispatcher, RunWork},
-    message::links::Links,
+    message::{dkim::Signing, links::Links},
     model::{CampaignId, Clock, Identity, RunId, SystemClock},
     store::{Lease, Lock, Store},
     workspace::{Settings, Snapshot, Tree},
@@ -48,6 +48,7 @@ pub struct Engine {
     /// The last settings that checked.
     settings: ArcSwap<Settings>,
     links: Arc<ArcSwap<Links>>,
+    signing: Arc<ArcSwap<Signing>>,
     dispatcher: tokio::sync::RwLock<Option<Dispatcher>>,
     work: Mutex<BTreeMap<RunId, Arc<RunWork>>>,
     /// Campaigns that are being planned by the schedule.
@@ -113,6 +114,10 @@ impl Builder {
         let identity = loading::identity(store.as_deref(), writing.is_some()).await?;
         let links =
             loading::links(&workspace, &settings, store.as_deref(), writing.is_some()).await?;
+        let signing = match access {
+            Access::Read => Signing::default(),
+            Access::Write => loading::signing(&workspace, &settings)?,
+        };
         let engine = Arc::new(Engine {
             workspace,
             clock: self.clock,
@@ -125,6 +130,7 @@ impl Builder {
             tree: ArcSwap::new(tree),
             settings: ArcSwap::new(settings),
             links: Arc::new(ArcSwap::from_pointee(links)),
+            signing: Arc::new(ArcSwap::from_pointee(signing)),
             dispatcher: tokio::sync::RwLock::new(None),
             work: Mutex::default(),
             planning: Mutex::default(),

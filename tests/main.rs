@@ -6,6 +6,7 @@ mod support;
 mod check;
 mod crash;
 mod daemon;
+mod dkim;
 mod holds;
 mod mail;
 mod readme;

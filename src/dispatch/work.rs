@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     message::{
         self, EmailFacts,
+        dkim::{self, Signing},
         links::{Claim, Links},
         payload::{self, Layout},
     },
@@ -29,6 +30,8 @@ pub struct RunWork {
     pub layout: Layout,
     /// Makes the links in its messages, with the secrets that are in force when each is made.
     pub links: Arc<ArcSwap<Links>>,
+    /// The keys that sign its messages: those in force when each is made.
+    pub signing: Arc<ArcSwap<Signing>>,
     /// The second way in List-Unsubscribe.
     pub unsubscribe_mailto: Option<EmailAddress>,
     /// Recipients whose script or template failed so far.
@@ -80,10 +83,10 @@ impl RunWork {
             unsubscribe_url: unsubscribe_url.as_deref(),
             unsubscribe_mailto: self.unsubscribe_mailto.as_ref(),
         };
-        template
-            .render(&facts)
-            .map(Outgoing::Email)
-            .map_err(|error| error.to_string())
+        let mut mail = template.render(&facts).map_err(|error| error.to_string())?;
+        let signing = self.signing.load();
+        mail.bytes = dkim::sign(mail.bytes, signing.of(&self.loaded.sender.id), now)?;
+        Ok(Outgoing::Email(mail))
     }
 
     /// The Message-ID of a delivery: the same whenever it is tried again.

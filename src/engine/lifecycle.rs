@@ -28,6 +28,10 @@ impl Engine {
                 Ok(links) => self.links.store(Arc::new(links)),
                 Err(error) => tracing::error!(%error, "the last good secrets stay in force"),
             }
+            match loading::signing(&self.workspace, settings) {
+                Ok(signing) => self.signing.store(Arc::new(signing)),
+                Err(error) => tracing::error!(%error, "the last good DKIM keys stay in force"),
+            }
             self.warn_of_what_needs_a_restart(settings);
             self.settings.store(settings.clone());
         } else {

@@ -11,7 +11,10 @@ use secrecy::ExposeSecret;
 
 use crate::{
     control::{Refused, RefusedKind},
-    message::links::Links,
+    message::{
+        dkim::{Signer, Signing},
+        links::Links,
+    },
     model::{Diagnostic, Identity, Severity},
     store::{self, Lock, LockError, Store, TakenOver},
     workspace::{self, Settings, Snapshot, Tree},
@@ -211,6 +214,30 @@ pub(super) async fn links(
         secrets.push(b"preview".to_vec());
     }
     Ok(Links::new(&secrets, &settings.web.public_url))
+}
+
+/// The keys that sign mail, as the settings name them.
+pub(super) fn signing(folder: &Path, settings: &Settings) -> Result<Signing, Refused> {
+    let mut signing = Signing::default();
+    for (sender, keys) in &settings.dkim {
+        for key in keys {
+            let signer = key
+                .key
+                .read(folder)
+                .and_then(|pem| Signer::new(&key.domain, &key.selector, pem.expose_secret()));
+            let signer = signer.map_err(|error| {
+                Refused::new(
+                    RefusedKind::Broken,
+                    format!(
+                        "campanile.toml: [senders.{sender}] dkim: the key {} of {}: {error}",
+                        key.selector, key.domain
+                    ),
+                )
+            })?;
+            signing.add(sender.clone(), signer);
+        }
+    }
+    Ok(signing)
 }
 
 async fn kept_or_made(store: &dyn Store, name: &str, may_write: bool) -> Result<Vec<u8>, Refused> {

@@ -134,7 +134,14 @@ impl Engine {
             due: self.clock.now(),
         };
         let one = self.one(&loaded, recipient).await?;
-        let rendered = self.render_one(&loaded, &one, &occurrence, to)?;
+        let mut outgoing = self.render_one(&loaded, &one, &occurrence, to)?.outgoing;
+        let signing = super::loading::signing(&self.workspace, &self.settings())?;
+        outgoing.bytes = message::dkim::sign(
+            outgoing.bytes,
+            signing.of(&loaded.sender.id),
+            self.clock.now(),
+        )
+        .map_err(|error| Refused::new(RefusedKind::Failed, error))?;
         let email = loaded.campaign.email.as_ref().ok_or_else(no_mail)?;
         let failed = |message: String| Refused::new(RefusedKind::Failed, message);
         let transport = self
@@ -146,8 +153,7 @@ impl Engine {
             .map_err(|error| failed(format!("{}: {error}", email.via)))?;
         let (outcomes, mut answers) = Outcomes::channel();
         let permit = Permit::issue(DeliveryId(0), 1, &outcomes);
-        lane.send(vec![(permit, Outgoing::Email(rendered.outgoing))])
-            .await;
+        lane.send(vec![(permit, Outgoing::Email(outgoing))]).await;
         lane.close().await;
         let way = transport.describe();
         match answers.try_recv().map(|answered| answered.answer) {

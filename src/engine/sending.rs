@@ -267,6 +267,7 @@ impl Engine {
             layout: Layout::from_text(&queue.layout)
                 .map_err(|error| NoWork::Never(error.clone()))?,
             links: self.links.clone(),
+            signing: self.signing.clone(),
             unsubscribe_mailto: self.settings().web.unsubscribe_mailto.clone(),
             errors: AtomicU64::new(errors),
         });

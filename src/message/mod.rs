@@ -1,5 +1,6 @@
 //! A delivery becomes bytes: templates, mail, and the links in it.
 
+pub mod dkim;
 pub mod links;
 pub mod payload;
 

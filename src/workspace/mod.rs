@@ -16,7 +16,8 @@ mod words;
 
 pub use pin::load_pinned;
 pub use settings::{
-    Settings, SourceSettings, StoreSettings, TransportSettings, WebSettings, load_settings,
+    DkimSettings, Settings, SourceSettings, StoreSettings, TransportSettings, WebSettings,
+    load_settings,
 };
 pub use snapshot::{Broken, Entry, Loaded, Snapshot, load};
 pub use tree::{BundleError, MAX_FILE_BYTES, Tree};

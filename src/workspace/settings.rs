@@ -1,5 +1,6 @@
 //! `campanile.toml`: where things are kept, who writes, from whom and how it goes out.
 
+mod dkim;
 mod people;
 mod sources;
 mod transports;
@@ -20,6 +21,7 @@ use crate::{
     transport::{self, TransportKind},
 };
 
+pub use dkim::DkimSettings;
 pub use sources::SourceSettings;
 pub use transports::TransportSettings;
 pub use web::WebSettings;
@@ -33,6 +35,8 @@ pub struct Settings {
     pub web: WebSettings,
     /// `[senders.…]`
     pub senders: BTreeMap<SenderName, Sender>,
+    /// The keys that sign a sender's mail, where it has any.
+    pub dkim: BTreeMap<SenderName, Vec<DkimSettings>>,
     /// `[topics.…]`
     pub topics: BTreeMap<TopicName, Topic>,
     /// `[sources.…]`
@@ -128,7 +132,7 @@ fn policy(tree: &Tree) -> Option<Diagnostic> {
 fn read(root: Section<'_>, workspace: &Path, kinds: Kinds<'_>) -> Option<Settings> {
     let store = root.section("store").map(store);
     let web = web::read(root.section("web"));
-    let senders = people::senders(&root);
+    let (senders, dkim) = people::senders(&root);
     let topics = people::topics(&root);
     let sources = sources::read(&root, workspace, kinds.sources);
     let transports = transports::read(&root, kinds.transports);
@@ -139,6 +143,7 @@ fn read(root: Section<'_>, workspace: &Path, kinds: Kinds<'_>) -> Option<Setting
         store: store.unwrap_or_default(),
         web: web?,
         senders,
+        dkim,
         topics,
         sources,
         transports,

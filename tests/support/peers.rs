@@ -1,6 +1,9 @@
 //! Programs that tests talk to. Where one is absent its tests are skipped, and say so; with `CI` set that is a failure.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// The path of a program, looked for in `PATH` and where Debian puts servers.
 pub fn program(name: &str) -> Option<PathBuf> {
@@ -22,7 +25,39 @@ pub fn program(name: &str) -> Option<PathBuf> {
 /// Runs a Python script with arguments; gives its standard output. `None`: there is no Python.
 #[track_caller]
 pub fn python(script: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program("python3")?)
+    Some(run_python(&program("python3")?, script, arguments))
+}
+
+/// The same with a Python that has a module, which Debian's `package` brings. `None`: none has it.
+#[track_caller]
+pub fn python_with(
+    module: &str,
+    package: &str,
+    script: &str,
+    arguments: &[&str],
+) -> Option<String> {
+    let debian = PathBuf::from("/usr/bin/python3");
+    let has_it = |python: &PathBuf| {
+        let import = format!("import {module}");
+        let tried = Command::new(python).args(["-c", &import]).output();
+        tried.is_ok_and(|output| output.status.success())
+    };
+    match program("python3").into_iter().chain([debian]).find(has_it) {
+        Some(python) => Some(run_python(&python, script, arguments)),
+        None => {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "no Python has the module {module}: `tests/run` installs {package}"
+            );
+            eprintln!("skipped: no Python has the module {module} ({package})");
+            None
+        }
+    }
+}
+
+#[track_caller]
+fn run_python(python: &Path, script: &str, arguments: &[&str]) -> String {
+    let output = Command::new(python)
         .arg("-c")
         .arg(script)
         .args(arguments)
@@ -33,5 +68,5 @@ pub fn python(script: &str, arguments: &[&str]) -> Option<String> {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    Some(String::from_utf8(output.stdout).unwrap())
+    String::from_utf8(output.stdout).unwrap()
 }

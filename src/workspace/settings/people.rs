@@ -2,24 +2,36 @@
 
 use std::collections::BTreeMap;
 
-use super::table_name;
+use super::{DkimSettings, dkim, table_name};
 use crate::{
     model::{EmailAddress, Mailbox, Purpose, Section, Sender, SenderName, Topic, TopicName},
     workspace::words::{one_line, postal_address},
 };
 
-pub(super) fn senders(root: &Section<'_>) -> BTreeMap<SenderName, Sender> {
-    root.sections("senders")
-        .into_iter()
-        .filter_map(|(item, section)| {
-            let id = table_name(&item, &section);
-            let sender = sender(section, id?)?;
-            Some((sender.id.clone(), sender))
-        })
-        .collect()
+/// The senders, and the keys that sign the mail of those that have any.
+pub(super) fn senders(
+    root: &Section<'_>,
+) -> (
+    BTreeMap<SenderName, Sender>,
+    BTreeMap<SenderName, Vec<DkimSettings>>,
+) {
+    let (mut senders, mut keys) = (BTreeMap::new(), BTreeMap::new());
+    for (item, section) in root.sections("senders") {
+        let Some(id) = table_name(&item, &section) else {
+            continue;
+        };
+        let Some((sender, signed)) = sender(section, id) else {
+            continue;
+        };
+        if !signed.is_empty() {
+            keys.insert(sender.id.clone(), signed);
+        }
+        senders.insert(sender.id.clone(), sender);
+    }
+    (senders, keys)
 }
 
-fn sender(section: Section<'_>, id: SenderName) -> Option<Sender> {
+fn sender(section: Section<'_>, id: SenderName) -> Option<(Sender, Vec<DkimSettings>)> {
     let name = section
         .require_item("name")
         .and_then(|item| one_line(&item));
@@ -30,17 +42,21 @@ fn sender(section: Section<'_>, id: SenderName) -> Option<Sender> {
     let from = section.require::<Mailbox>("from");
     let reply_to = section.take::<Mailbox>("reply_to");
     let envelope_from = section.take::<EmailAddress>("envelope_from");
-    section.not_built("dkim", "signing mail");
+    let signed = match section.item("dkim") {
+        Some(item) => dkim::read(&item, from.as_ref()),
+        None => Some(Vec::new()),
+    };
     section.finish();
     let from = from?;
-    Some(Sender {
+    let sender = Sender {
         id,
         name: name?,
         address: address.unwrap_or_default(),
         reply_to,
         envelope_from: envelope_from.unwrap_or_else(|| from.address.clone()),
         from,
-    })
+    };
+    Some((sender, signed?))
 }
 
 pub(super) fn topics(root: &Section<'_>) -> BTreeMap<TopicName, Topic> {
