@@ -1,5 +1,6 @@
 //! The engine: what an embedding program holds. It ties the rooms together.
 
+mod builder;
 mod carry_out;
 mod due;
 mod lifecycle;
@@ -25,17 +26,20 @@ use crate::{
     control::{Refused, RefusedKind},
     dispatch::{Dispatcher, RunWork},
     message::{dkim::Signing, links::Links},
-    model::{CampaignId, Clock, Identity, RunId, SystemClock},
+    model::{CampaignId, Clock, Identity, RunId},
     store::{Lease, Lock, Store},
-    workspace::{Settings, Snapshot, Tree},
+    workspace::{Additions, Settings, Snapshot, Tree},
 };
 
+pub use builder::Builder;
 pub use way_out::OptOut;
 
 /// An open workspace with its store.
 pub struct Engine {
     workspace: PathBuf,
     clock: Arc<dyn Clock>,
+    /// What the embedding program adds.
+    additions: Additions,
     store: Option<Arc<dyn Store>>,
     store_path: PathBuf,
     heartbeat_at: Mutex<Option<chrono::DateTime<chrono::Utc>>>,
@@ -81,87 +85,15 @@ pub enum Access {
     Write,
 }
 
-/// Opens an [`Engine`].
-pub struct Builder {
-    workspace: PathBuf,
-    clock: Arc<dyn Clock>,
-}
-
-impl Builder {
-    /// Takes the time from `clock`.
-    #[must_use]
-    pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
-        self
-    }
-
-    /// Loads the workspace and opens its store. Refused where the settings do not check, or (for
-    /// [`Access::Write`]) where another process has the store.
-    pub async fn open(self, access: Access) -> Result<Arc<Engine>, Refused> {
-        let workspace = loading::absolute(&self.workspace)?;
-        let (tree, snapshot) = loading::load_from_disk(&workspace).await?;
-        let Some(settings) = snapshot.settings.clone() else {
-            return Err(loading::broken(&snapshot));
-        };
-        let path = loading::store_path(&workspace, &settings);
-        let (store, writing) = match access {
-            Access::Read => (loading::open_read_only(&path)?, None),
-            Access::Write => {
-                let (store, writing) = loading::open_for_writing(&path, self.clock.now()).await?;
-                (Some(store), Some(writing))
-            }
-        };
-        let identity = loading::identity(store.as_deref(), writing.is_some()).await?;
-        let links =
-            loading::links(&workspace, &settings, store.as_deref(), writing.is_some()).await?;
-        let signing = match access {
-            Access::Read => Signing::default(),
-            Access::Write => loading::signing(&workspace, &settings)?,
-        };
-        let engine = Arc::new(Engine {
-            workspace,
-            clock: self.clock,
-            store,
-            store_path: path,
-            heartbeat_at: Mutex::default(),
-            writing,
-            identity,
-            snapshot: ArcSwap::from_pointee(snapshot),
-            tree: ArcSwap::new(tree),
-            settings: ArcSwap::new(settings),
-            links: Arc::new(ArcSwap::from_pointee(links)),
-            signing: Arc::new(ArcSwap::from_pointee(signing)),
-            dispatcher: tokio::sync::RwLock::new(None),
-            work: Mutex::default(),
-            planning: Mutex::default(),
-            opening: tokio::sync::Mutex::default(),
-            known_ids: Mutex::default(),
-            unusable_ways: Mutex::default(),
-            to_be_noted: AtomicBool::new(false),
-            files_gone: AtomicBool::new(false),
-        });
-        engine.know_ids().await?;
-        if engine.writing.is_some() {
-            engine.settle_after_take_over().await?;
-            engine.take_note_of_campaigns().await?;
-        }
-        Ok(engine)
-    }
-}
-
 impl Engine {
     /// Starts on the workspace in a folder.
     pub fn builder(workspace: impl Into<PathBuf>) -> Builder {
-        Builder {
-            workspace: workspace.into(),
-            clock: Arc::new(SystemClock),
-        }
+        Builder::new(workspace.into())
     }
 
     /// Loads the workspace's files as they are now, sources' headers included; no store is needed or made.
     pub async fn check(workspace: &Path) -> Result<Arc<Snapshot>, Refused> {
-        let workspace = loading::absolute(workspace)?;
-        Ok(Arc::new(loading::load_from_disk(&workspace).await?.1))
+        Self::builder(workspace).check().await
     }
 
     /// Where a workspace's store is. With settings that do not check: where it is by default.

@@ -6,14 +6,103 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), campanile::control::Refused> {
-//! use campanile::{control::ServeOptions, engine::{Access, Engine}};
+//! use campanile::{control::ServeOptions, engine::Engine};
 //!
-//! let engine = Engine::builder("path/to/workspace").open(Access::Write).await?;
+//! let engine = Engine::builder("path/to/workspace").build().await?;
 //! let plan = engine.plan(&"billing/renewal".parse().expect("an id"), 12).await?;
 //! println!("{} of {} would get it", plan.totals.to_send, plan.totals.total);
 //! engine.serve(ServeOptions::default(), std::future::pending()).await
 //! # }
 //! ```
+//!
+//! # Embedding
+//!
+//! A program can add sources, transports and functions of its own, without a fork. This one keeps its customers itself, and
+//! its messages go to a [`Recorder`](transport::Recorder), as they would in a test:
+//!
+//! ```
+//! # #[cfg(not(feature = "sqlite"))] fn main() {}
+//! # #[cfg(feature = "sqlite")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::{fs, sync::Arc};
+//!
+//! use async_trait::async_trait;
+//! use campanile::{
+//!     engine::Engine,
+//!     model::{FieldType, OccurrenceName, Recipient, Roles, Schema, Status},
+//!     source::{Batch, Source, SourceError},
+//!     transport::Recorder,
+//! };
+//! use futures::{StreamExt, stream::BoxStream};
+//!
+//! struct Crm;
+//!
+//! #[async_trait]
+//! impl Source for Crm {
+//!     async fn describe(&self) -> Result<Schema, SourceError> {
+//!         Ok(Schema {
+//!             columns: vec![
+//!                 ("id".into(), FieldType::String),
+//!                 ("email".into(), FieldType::String),
+//!                 ("points".into(), FieldType::Integer),
+//!             ],
+//!             roles: Roles { key: "id".into(), email: Some("email".into()), ..Roles::default() },
+//!         })
+//!     }
+//!
+//!     async fn read(&self) -> Result<BoxStream<'static, Result<Batch, SourceError>>, SourceError> {
+//!         let schema = Arc::new(self.describe().await?);
+//!         // A real one would go through a cursor of its database, a batch at a time.
+//!         let rows = [("A1", "ada@example.org", 2_000), ("B2", "bob@example.org", 7)];
+//!         let batch = rows.map(|(key, email, points)| {
+//!             let values = vec![key.into(), email.into(), points.into()];
+//!             Ok(Recipient::new(&schema, key, values))
+//!         });
+//!         Ok(futures::stream::iter([Ok(batch.into())]).boxed())
+//!     }
+//! }
+//!
+//! let workspace = tempfile::tempdir()?;
+//! fs::write(workspace.path().join("campanile.toml"), r#"
+//!     [senders.acme]
+//!     name = "Acme Energy"
+//!     from = "Acme Energy <news@acme.example>"
+//!     [topics.billing]
+//!     purpose = "transactional"
+//! "#)?;
+//! fs::create_dir(workspace.path().join("campaigns"))?;
+//! fs::write(workspace.path().join("campaigns/thanks.toml"), r#"
+//!     topic = "billing"
+//!     [audience]
+//!     source = "crm"
+//!     where = 'tier(r.points) == "gold"'
+//!     [email]
+//!     via = "pigeon"
+//!     subject = "Thank you"
+//!     body_text = "You have {{ r.points }} points."
+//! "#)?;
+//!
+//! let pigeon = Recorder::new();
+//! let engine = Engine::builder(workspace.path())
+//!     .source("crm", Crm)
+//!     .transport("pigeon", pigeon.clone())
+//!     .function("tier", |points: i64| if points >= 1_000 { "gold" } else { "basic" })
+//!     .build()
+//!     .await?;
+//! let run = engine.send(&"thanks".parse()?, &OccurrenceName::label("2026")?).await?;
+//!
+//! assert_eq!(run.counts[&Status::Sent], 1);
+//! assert_eq!(pigeon.messages()[0].to.to_string(), "ada@example.org");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The library brings no runtime (any of tokio's will do, with its timers and I/O enabled), no signal handler and no log
+//! subscriber (it logs through `tracing`), and no Rhai type is part of its face: functions take and give plain Rust values.
+//! Cargo adds up what programs ask of one version of Rhai, and Campanile asks for nothing that takes something away from it;
+//! a program that uses Rhai itself must not ask for its features that do (`no_…`, `only_…`, `unchecked`). The features `cli`, `web` and `sqlite` can be left out; without `sqlite` workspaces can be
+//! checked and planned, not sent.
 //!
 //! # The road
 //!

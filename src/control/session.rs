@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     engine::{Access, Engine},
-    model::{RunId, RunState},
+    model::{CampaignId, OccurrenceName, RunId, RunState},
 };
 
 use super::{Command, Refused, RefusedKind, Reply, RunStatus, socket};
@@ -23,6 +23,48 @@ pub struct Session(Way);
 enum Way {
     Daemon(PathBuf),
     Own(Arc<Engine>),
+}
+
+/// An engine that one has already, such as that of an embedding program.
+impl From<Arc<Engine>> for Session {
+    fn from(engine: Arc<Engine>) -> Self {
+        Self(Way::Own(engine))
+    }
+}
+
+impl Engine {
+    /// Plans the occurrence that `label` names and sends it, until the run is over, held or paused. While
+    /// [`serve`](Self::serve) runs it is that which sends. A label that was sent before is refused: nobody gets the same
+    /// twice. Where an audience is held (over a limit, say) the run says why.
+    pub async fn send(
+        self: &Arc<Self>,
+        campaign: &CampaignId,
+        label: &OccurrenceName,
+    ) -> Result<RunStatus, Refused> {
+        let session = Session::from(self.clone());
+        let send = Command::Send {
+            campaign: campaign.clone(),
+            label: label.clone(),
+            digest: None,
+        };
+        let run = match self.execute(send).await? {
+            Reply::Run(run) => run.id,
+            other => return Err(unexpected(&other)),
+        };
+        let (mut nobody_looks, never) = (|_: &RunStatus| {}, std::future::pending());
+        if self.is_sending().await {
+            session.watch(run, &mut nobody_looks, never).await?;
+            return session.look(run).await;
+        }
+        session.drive(run, &mut nobody_looks, never).await
+    }
+}
+
+fn unexpected(reply: &Reply) -> Refused {
+    Refused::new(
+        RefusedKind::Failed,
+        format!("the engine answered something else: {reply:?}"),
+    )
 }
 
 impl Session {
@@ -111,10 +153,7 @@ impl Session {
     async fn look(&self, run: RunId) -> Result<RunStatus, Refused> {
         match self.execute(Command::Run { run }).await? {
             Reply::Run(status) => Ok(*status),
-            other => Err(Refused::new(
-                RefusedKind::Failed,
-                format!("the engine answered something else: {other:?}"),
-            )),
+            other => Err(unexpected(&other)),
         }
     }
 }

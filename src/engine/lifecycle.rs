@@ -17,7 +17,7 @@ impl Engine {
     /// Takes a new tree of files into force.
     pub(crate) async fn adopt(self: &Arc<Self>, tree: Tree) -> Result<(), Refused> {
         let tree = Arc::new(tree);
-        let mut snapshot = loading::load(&self.workspace, tree.clone()).await;
+        let mut snapshot = loading::load(&self.workspace, tree.clone(), &self.additions).await;
         self.files_gone.store(false, Ordering::Relaxed);
         self.keep_known_ids(&mut snapshot);
         for found in &snapshot.diagnostics {

@@ -17,7 +17,7 @@ use crate::{
     },
     model::{Diagnostic, Identity, Severity},
     store::{self, Lock, LockError, Store, TakenOver},
-    workspace::{self, Settings, Snapshot, Tree},
+    workspace::{self, Additions, Settings, Snapshot, Tree},
 };
 
 use super::Writing;
@@ -43,7 +43,10 @@ pub(super) fn absolute(folder: &Path) -> Result<PathBuf, Refused> {
 }
 
 /// Reads and checks all files.
-pub(super) async fn load_from_disk(folder: &Path) -> Result<(Arc<Tree>, Snapshot), Refused> {
+pub(super) async fn load_from_disk(
+    folder: &Path,
+    added: &Additions,
+) -> Result<(Arc<Tree>, Snapshot), Refused> {
     let root = folder.to_owned();
     let tree = blocking(move || Tree::read(&root)).await;
     let tree = tree.map_err(|error| {
@@ -53,13 +56,14 @@ pub(super) async fn load_from_disk(folder: &Path) -> Result<(Arc<Tree>, Snapshot
         )
     })?;
     let tree = Arc::new(tree);
-    Ok((tree.clone(), load(folder, tree).await))
+    Ok((tree.clone(), load(folder, tree, added).await))
 }
 
 /// Checks a tree of files: the settings, then the sources they name (only their headers), then the campaigns.
-pub(super) async fn load(folder: &Path, tree: Arc<Tree>) -> Snapshot {
+pub(super) async fn load(folder: &Path, tree: Arc<Tree>, added: &Additions) -> Snapshot {
     let (root, files) = (folder.to_owned(), tree.clone());
-    let (settings, _) = blocking(move || workspace::load_settings(&files, &root)).await;
+    let with = added.clone();
+    let (settings, _) = blocking(move || workspace::load_settings(&files, &root, &with)).await;
     let (mut schemas, mut unreadable) = (BTreeMap::new(), Vec::new());
     for (name, source) in settings.iter().flat_map(|settings| &settings.sources) {
         match source.config.open(&source.context).describe().await {
@@ -73,8 +77,8 @@ pub(super) async fn load(folder: &Path, tree: Arc<Tree>) -> Snapshot {
             ),
         }
     }
-    let root = folder.to_owned();
-    let mut snapshot = blocking(move || workspace::load(&tree, &root, &schemas)).await;
+    let (root, with) = (folder.to_owned(), added.clone());
+    let mut snapshot = blocking(move || workspace::load(&tree, &root, &schemas, &with)).await;
     snapshot.diagnostics.extend(unreadable);
     snapshot
 }
@@ -114,8 +118,10 @@ pub(super) fn store_path(folder: &Path, settings: &Settings) -> PathBuf {
 /// Where the store of a folder is, whether or not its settings check.
 pub(super) async fn store_path_of(folder: &Path) -> PathBuf {
     let root = folder.to_owned();
-    let settings =
-        blocking(move || workspace::load_settings(&Tree::read(&root).ok()?, &root).0).await;
+    let settings = blocking(move || {
+        workspace::load_settings(&Tree::read(&root).ok()?, &root, &Additions::none()).0
+    })
+    .await;
     match settings {
         Some(settings) => store_path(folder, &settings),
         None => chosen_store(folder).unwrap_or_else(|| folder.join("campanile.db")),

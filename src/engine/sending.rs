@@ -225,11 +225,12 @@ impl Engine {
         let bytes = store.bundle(hash).await.map_err(later)?;
         let bytes = bytes.ok_or_else(|| never("the store lost the files the run is pinned to"))?;
         let (id, folder) = (run.campaign.clone(), self.workspace.clone());
+        let added = self.additions.clone();
         blocking(move || {
             let files =
                 Tree::from_bytes(&bytes).map_err(|error| NoWork::Never(error.to_string()))?;
             let unchecked = std::collections::BTreeMap::new();
-            workspace::load_pinned(&files, &id, &folder, &unchecked)
+            workspace::load_pinned(&files, &id, &folder, &unchecked, &added)
                 .map(Arc::new)
                 .map_err(|found| {
                     let first = found

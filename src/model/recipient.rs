@@ -126,6 +126,17 @@ pub struct Recipient {
 }
 
 impl Recipient {
+    /// A row of a program's own source: one value for each of the schema's columns. Its source gets its name where the program
+    /// adds it.
+    pub fn new(schema: &Arc<Schema>, key: impl Into<String>, values: Vec<Value>) -> Self {
+        Self {
+            source: "unnamed".parse().expect("it is a name"),
+            schema: Arc::clone(schema),
+            key: key.into(),
+            values,
+        }
+    }
+
     /// The value of a column; `None` where the source has no such column.
     pub fn get(&self, column: &str) -> Option<&Value> {
         self.schema.position(column).map(|at| &self.values[at])

@@ -8,6 +8,7 @@ use std::{
 use rhai::{Engine, FnAccess, Module, Position, ScriptFuncDef, Shared};
 
 use super::{
+    AddedFunctions,
     check::{Check, Setting, Signatures, Uses, is_closure},
     sandbox::{self, LONGEST_SCRIPT, REFUSED},
     syntax::{self, Parsed, offset, place},
@@ -20,6 +21,7 @@ pub struct Library(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
+    added: AddedFunctions,
     scripts: BTreeMap<String, Script>,
     signatures: HashMap<String, Option<Signatures>>,
     /// Which file a closure stands in, by the name Rhai gave it.
@@ -39,10 +41,13 @@ struct Script {
 
 impl Library {
     /// Compiles every script; `scripts/renewal.rhai` is the module `renewal`, `scripts/billing/dunning.rhai` the module
-    /// `billing::dunning`. A script that does not check is left out; expressions that call it don't check either.
-    pub fn compile(scripts: &[SourceFile]) -> (Self, Diagnostics) {
+    /// `billing::dunning`; all may call what the embedding program adds. A script that does not check is left out; expressions that call it don't check either.
+    pub fn compile(scripts: &[SourceFile], added: &AddedFunctions) -> (Self, Diagnostics) {
         let engine = sandbox::engine();
-        let mut inner = Inner::default();
+        let mut inner = Inner {
+            added: added.clone(),
+            ..Inner::default()
+        };
         let mut diagnostics = Diagnostics::new();
         for (number, file) in scripts.iter().enumerate() {
             let module = match module_name(file) {
@@ -52,7 +57,7 @@ impl Library {
                     continue;
                 }
             };
-            let (script, signatures, found) = compile(&engine, file, number);
+            let (script, signatures, found) = compile(&engine, file, number, added);
             let script = script.filter(|_| !found.has_errors());
             diagnostics.extend(found);
             inner
@@ -75,6 +80,11 @@ impl Library {
     /// The functions that expressions may call, by module.
     pub(super) fn signatures(&self) -> &HashMap<String, Option<Signatures>> {
         &self.0.signatures
+    }
+
+    /// The functions that the embedding program adds.
+    pub(super) fn added(&self) -> &AddedFunctions {
+        &self.0.added
     }
 
     /// What the functions of a module read.
@@ -100,6 +110,9 @@ impl Library {
         engine: &mut Engine,
         closures: &mut Module,
     ) -> Vec<Shared<Module>> {
+        if let Some(added) = self.0.added.module() {
+            engine.register_global_module(added.into());
+        }
         for (name, script) in &self.0.scripts {
             engine.register_static_module(name, script.public.clone());
             for closure in &script.closures {
@@ -140,6 +153,7 @@ fn compile(
     engine: &Engine,
     file: &SourceFile,
     number: usize,
+    added: &AddedFunctions,
 ) -> (Option<Script>, Signatures, Diagnostics) {
     let excerpt = Excerpt::whole(file);
     let mut diagnostics = Diagnostics::new();
@@ -203,7 +217,7 @@ fn compile(
                 .push((function.params.len(), function.access));
         }
     }
-    let mut check = Check::new(&parsed, Setting::Script(&signatures));
+    let mut check = Check::new(&parsed, Setting::Script(&signatures), added);
     check.functions();
     diagnostics.extend(std::mem::take(&mut check.diagnostics));
     let (uses, calls) = (

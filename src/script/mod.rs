@@ -11,6 +11,7 @@
 //! - A field that the source does not have is an error.
 //! - All decimals are exact. A division of two integers gives an integer, as in Rhai.
 
+mod added;
 mod brackets;
 mod budget;
 mod check;
@@ -29,6 +30,7 @@ mod value;
 
 use chrono::{DateTime, Utc};
 
+pub use added::{AddedFunctions, AnyFunction, Given, HostFunction, Parameter};
 pub use error::ScriptError;
 pub use evaluator::Evaluator;
 pub use library::Library;

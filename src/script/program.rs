@@ -163,6 +163,7 @@ impl Compiler<'_> {
                 modules: self.library.signatures(),
                 columns: &self.columns,
             },
+            self.library.added(),
         );
         check.expression(variables);
         let mut uses = std::mem::take(&mut check.uses);

@@ -5,6 +5,7 @@
 mod cell;
 mod columns;
 mod csv;
+mod custom;
 mod data_file;
 mod stream;
 
@@ -16,6 +17,7 @@ use futures::stream::BoxStream;
 use crate::model::{InvalidRow, Recipient, Roles, Schema, Section, SourceName};
 
 pub use cell::CellParser;
+pub(crate) use custom::{CUSTOM, added, not_added};
 
 /// A source of recipients.
 #[async_trait]
@@ -99,4 +101,4 @@ pub struct SourceKind {
 }
 
 /// All kinds that this build has.
-pub const KINDS: &[SourceKind] = &[csv::KIND];
+pub const KINDS: &[SourceKind] = &[csv::KIND, custom::KIND];

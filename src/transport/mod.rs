@@ -3,7 +3,9 @@
 //!
 //! A new kind is one new file (its settings, how they are read, the [`Transport`] itself) and one line in [`KINDS`].
 
+mod custom;
 mod outbox;
+mod recorder;
 mod smtp;
 
 use std::{path::PathBuf, sync::Arc};
@@ -11,6 +13,9 @@ use std::{path::PathBuf, sync::Arc};
 use async_trait::async_trait;
 
 use crate::model::{Channel, Outgoing, Permit, Section, TransportName};
+
+pub(crate) use custom::added;
+pub use recorder::Recorder;
 
 /// A configured way out for one channel.
 #[async_trait]
@@ -96,4 +101,4 @@ pub struct TransportKind {
 }
 
 /// All kinds that this build has.
-pub const KINDS: &[TransportKind] = &[outbox::KIND, smtp::KIND];
+pub const KINDS: &[TransportKind] = &[custom::KIND, outbox::KIND, smtp::KIND];

@@ -4,6 +4,7 @@
 //! [`load`] checks and compiles everything else. A [`Watcher`] hands out a new tree after each change. A run goes on with the
 //! files it began with: [`Loaded::files`] is kept, and [`load_pinned`] makes the campaign of it again.
 
+mod additions;
 mod campaign;
 mod look;
 mod pin;
@@ -14,6 +15,7 @@ mod tree;
 mod watch;
 mod words;
 
+pub use additions::Additions;
 pub use pin::load_pinned;
 pub use settings::{
     DkimSettings, Settings, SourceSettings, StoreSettings, TransportSettings, WebSettings,

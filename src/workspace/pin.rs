@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Entry, Loaded, Tree, look::SETTINGS, settings::Kinds, snapshot};
+use super::{Additions, Entry, Loaded, Tree, look::SETTINGS, settings::Kinds, snapshot};
 use crate::model::{
     CampaignId, Diagnostic, Diagnostics, Place, Schema, Sender, SourceFile, SourceName, Topic, Zone,
 };
@@ -64,8 +64,9 @@ pub fn load_pinned(
     id: &CampaignId,
     workspace: &Path,
     schemas: &BTreeMap<SourceName, Arc<Schema>>,
+    added: &Additions,
 ) -> Result<Loaded, Diagnostics> {
-    load_pinned_with(bundle, id, workspace, schemas, Kinds::BUILT)
+    load_pinned_with(bundle, id, workspace, schemas, Kinds::built(added))
 }
 
 pub(super) fn load_pinned_with(

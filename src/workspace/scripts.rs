@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Tree;
 use crate::{
     model::{Campaign, Diagnostics, Severity},
-    script::Library,
+    script::{AddedFunctions, Library},
 };
 
 /// Where scripts lie, and what their paths start with.
@@ -20,7 +20,7 @@ pub(super) struct Scripts {
 }
 
 impl Scripts {
-    pub(super) fn compile(tree: &Tree) -> Self {
+    pub(super) fn compile(tree: &Tree, added: &AddedFunctions) -> Self {
         let mut findings = Diagnostics::new();
         let mut files = Vec::new();
         let mut paths = BTreeMap::new();
@@ -34,7 +34,7 @@ impl Scripts {
                 None => {}
             }
         }
-        let (library, of_library) = Library::compile(&files);
+        let (library, of_library) = Library::compile(&files, added);
         findings.extend(of_library);
         Self {
             library,

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{look::SETTINGS, tree::Tree};
+use super::{Additions, look::SETTINGS, tree::Tree};
 use crate::{
     model::{
         Diagnostic, Diagnostics, Document, Item, Place, Section, Sender, SenderName, SourceFile,
@@ -65,25 +65,33 @@ impl Default for StoreSettings {
     }
 }
 
-/// The kinds of sources and transports there are.
+/// The kinds of sources and transports there are, and what the embedding program adds.
 #[derive(Clone, Copy)]
 pub(super) struct Kinds<'a> {
     pub(super) sources: &'a [SourceKind],
     pub(super) transports: &'a [TransportKind],
+    pub(super) added: &'a Additions,
 }
 
-impl Kinds<'static> {
+impl<'a> Kinds<'a> {
     /// Those of this build.
-    pub(super) const BUILT: Self = Self {
-        sources: source::KINDS,
-        transports: transport::KINDS,
-    };
+    pub(super) fn built(added: &'a Additions) -> Self {
+        Self {
+            sources: source::KINDS,
+            transports: transport::KINDS,
+            added,
+        }
+    }
 }
 
 /// Reads the settings alone: what sources there are must be known before campaigns can be checked. They are `None` where
 /// they do not check.
-pub fn load_settings(tree: &Tree, workspace: &Path) -> (Option<Settings>, Diagnostics) {
-    load_with(tree, workspace, Kinds::BUILT)
+pub fn load_settings(
+    tree: &Tree,
+    workspace: &Path,
+    added: &Additions,
+) -> (Option<Settings>, Diagnostics) {
+    load_with(tree, workspace, Kinds::built(added))
 }
 
 pub(super) fn load_with(
@@ -134,8 +142,8 @@ fn read(root: Section<'_>, workspace: &Path, kinds: Kinds<'_>) -> Option<Setting
     let web = web::read(root.section("web"));
     let (senders, dkim) = people::senders(&root);
     let topics = people::topics(&root);
-    let sources = sources::read(&root, workspace, kinds.sources);
-    let transports = transports::read(&root, kinds.transports);
+    let sources = sources::read(&root, workspace, kinds);
+    let transports = transports::read(&root, kinds);
     let default_timezone = root.section("limits").and_then(limits);
     root.not_built("safety", "keeping staging from writing to others");
     root.finish();

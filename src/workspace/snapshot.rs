@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use super::{
-    Settings, Tree,
+    Additions, Settings, Tree,
     campaign::{self, Draft},
     look::SETTINGS,
     pin,
@@ -75,8 +75,9 @@ pub fn load(
     tree: &Tree,
     workspace: &Path,
     schemas: &BTreeMap<SourceName, Arc<Schema>>,
+    added: &Additions,
 ) -> Snapshot {
-    load_with(tree, workspace, schemas, Kinds::BUILT)
+    load_with(tree, workspace, schemas, Kinds::built(added))
 }
 
 pub(super) fn load_with(
@@ -86,7 +87,7 @@ pub(super) fn load_with(
     kinds: Kinds<'_>,
 ) -> Snapshot {
     let (settings, mut diagnostics) = settings::load_with(tree, workspace, kinds);
-    let scripts = Scripts::compile(tree);
+    let scripts = Scripts::compile(tree, &kinds.added.functions);
     diagnostics.extend(scripts.findings.clone());
     let mut campaigns: BTreeMap<CampaignId, Entry> = BTreeMap::new();
     for found in read_campaigns(tree, settings.as_ref()) {

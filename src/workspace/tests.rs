@@ -4,7 +4,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::{
-    Settings, Tree,
+    Additions, Settings, Tree,
     settings::{Kinds, load_with},
     snapshot::{Found, read_campaigns},
 };
@@ -68,6 +68,7 @@ pub(super) const KINDS: Kinds<'static> = Kinds {
             read: text_message,
         },
     ],
+    added: &Additions::none(),
 };
 
 pub(super) const SETTINGS: &str = r#"

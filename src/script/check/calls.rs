@@ -2,7 +2,7 @@
 
 use rhai::{Expr, FnCallExpr, FnPtr, Position};
 
-use super::{Check, Setting};
+use super::{Check, Setting, names::Holds};
 use crate::{
     model::closest,
     script::{functions, sandbox::REFUSED},
@@ -33,6 +33,7 @@ impl Check<'_> {
             return;
         }
         self.reads(&call.name, call.args.get(1));
+        self.passes_on(&call.name, call.args.iter());
         let own = match &self.setting {
             Setting::Script(own) => own.get(call.name.as_str()),
             Setting::Expression { .. } => None,
@@ -78,6 +79,8 @@ impl Check<'_> {
             return;
         }
         self.reads(&call.name, call.args.first());
+        // What stands before the dot is an argument too.
+        self.uses.whole |= self.added.counts(&call.name).is_some();
         if self.is_own(&call.name) {
             let message = format!("`{}` is no method", call.name);
             let help = Some(format!("write `{}(…)`", call.name));
@@ -101,6 +104,20 @@ impl Check<'_> {
         }
     }
 
+    /// A function that a program adds gets the whole recipient, where it may be one that is passed on.
+    fn passes_on<'e>(&mut self, name: &str, mut arguments: impl Iterator<Item = &'e Expr>) {
+        let may_be_recipient = |argument: &Expr| match argument {
+            Expr::Variable(variable, _, _) => matches!(
+                self.holds(&variable.1),
+                Some(Holds::Recipient | Holds::Local)
+            ),
+            _ => false,
+        };
+        if self.added.counts(name).is_some() && arguments.any(may_be_recipient) {
+            self.uses.whole = true;
+        }
+    }
+
     pub(super) fn host_call(&mut self, name: &str, count: usize, position: Position) {
         if let Some(function) = functions::find(name) {
             let (fewest, most) = function.arguments;
@@ -111,6 +128,12 @@ impl Check<'_> {
                 );
                 let help = Some(format!("it is {}", function.signature));
                 self.error("wrong-arguments", position, name.len(), message, help);
+            }
+            return;
+        }
+        if let Some(counts) = self.added.counts(name) {
+            if !counts.contains(&count) {
+                self.wrong_count(name, &counts, count, position);
             }
             return;
         }
@@ -144,9 +167,12 @@ impl Check<'_> {
             }
         }
         let host = functions::all().map(|function| function.name);
-        closest(name, host.chain(own.iter().copied()))
-            .map(|near| format!("did you mean `{near}`?"))
-            .or_else(|| Some("the README lists what there is".to_owned()))
+        closest(
+            name,
+            host.chain(self.added.names()).chain(own.iter().copied()),
+        )
+        .map(|near| format!("did you mean `{near}`?"))
+        .or_else(|| Some("the README lists what there is".to_owned()))
     }
 
     pub(super) fn wrong_count(

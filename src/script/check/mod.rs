@@ -13,7 +13,10 @@ use rhai::{
     ScriptFuncDef, Shared, Stmt, StmtBlock,
 };
 
-use super::syntax::{Parsed, place};
+use super::{
+    AddedFunctions,
+    syntax::{Parsed, place},
+};
 use crate::model::{Diagnostic, Diagnostics, FieldType, Severity};
 
 /// What an expression or a script reads.
@@ -65,6 +68,7 @@ pub(super) type OwnCall = (String, Position);
 pub(super) struct Check<'a> {
     parsed: &'a Parsed,
     setting: Setting<'a>,
+    added: &'a AddedFunctions,
     names: Vec<Name>,
     /// What was found wrong.
     pub(super) diagnostics: Diagnostics,
@@ -75,10 +79,11 @@ pub(super) struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    pub(super) fn new(parsed: &'a Parsed, setting: Setting<'a>) -> Self {
+    pub(super) fn new(parsed: &'a Parsed, setting: Setting<'a>, added: &'a AddedFunctions) -> Self {
         Self {
             parsed,
             setting,
+            added,
             names: Vec::new(),
             diagnostics: Diagnostics::new(),
             uses: Uses::default(),

@@ -143,7 +143,7 @@ impl Check<'_> {
     }
 
     pub(super) fn is_function(&self, name: &str) -> bool {
-        self.is_own(name) || functions::find(name).is_some()
+        self.is_own(name) || functions::find(name).is_some() || self.added.counts(name).is_some()
     }
 
     /// Whether the text itself defines a function of that name.

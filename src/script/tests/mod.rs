@@ -140,11 +140,15 @@ impl Bench {
     }
 
     fn checked(scripts: &[(&str, &str)]) -> (Self, Diagnostics) {
+        Self::with(scripts, &AddedFunctions::default())
+    }
+
+    fn with(scripts: &[(&str, &str)], added: &AddedFunctions) -> (Self, Diagnostics) {
         let files: Vec<_> = scripts
             .iter()
             .map(|(path, text)| SourceFile::new(*path, *text))
             .collect();
-        let (library, found) = Library::compile(&files);
+        let (library, found) = Library::compile(&files, added);
         let bench = Self {
             library,
             recipient: ada(),

@@ -122,7 +122,7 @@ fn a_brace_that_is_not_closed_is_where_it_was_opened() {
         ("fn g(x) {\n  x\n}\nfn f(x) {\n  g([1, x)\n}\n", "5:"),
     ] {
         let file = SourceFile::new("scripts/m.rhai", script);
-        let (_, found) = Library::compile(&[file]);
+        let (_, found) = Library::compile(&[file], &AddedFunctions::default());
         let found = shown(&found);
         assert!(
             found.starts_with(&format!("scripts/m.rhai:{expected}")),

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use super::{table_name, unknown_kind};
+use super::{Kinds, table_name, unknown_kind};
 use crate::{
     model::{Diagnostic, FieldType, Item, Place, Roles, Section, SourceName},
-    source::{FieldFormat, SourceConfig, SourceContext, SourceKind},
+    source::{self, FieldFormat, SourceConfig, SourceContext},
 };
 
 /// Kinds that the format knows and a later version will have.
@@ -25,26 +25,57 @@ pub struct SourceSettings {
 pub(super) fn read(
     root: &Section<'_>,
     workspace: &Path,
-    kinds: &[SourceKind],
+    kinds: Kinds<'_>,
 ) -> BTreeMap<SourceName, SourceSettings> {
-    root.sections("sources")
+    let mut sources: BTreeMap<SourceName, SourceSettings> = root
+        .sections("sources")
         .into_iter()
         .filter_map(|(item, section)| {
             let name = table_name(&item, &section);
             let source = source(section, name, workspace, kinds)?;
             Some((source.context.name.clone(), source))
         })
-        .collect()
+        .collect();
+    for (name, added) in &kinds.added.sources {
+        let config = source::added(added.clone());
+        sources
+            .entry(name.clone())
+            .and_modify(|declared| declared.config = config.clone())
+            .or_insert_with(|| SourceSettings {
+                context: SourceContext {
+                    name: name.clone(),
+                    workspace: workspace.to_owned(),
+                    roles: Roles::default(),
+                    fields: Vec::new(),
+                },
+                config,
+                place: root.place(),
+            });
+    }
+    sources
 }
 
 fn source(
     section: Section<'_>,
     name: Option<SourceName>,
     workspace: &Path,
-    kinds: &[SourceKind],
+    kinds: Kinds<'_>,
 ) -> Option<SourceSettings> {
     let place = section.place();
     let kind: Option<String> = section.require("kind");
+    if kind.as_deref() == Some(source::CUSTOM) {
+        section.finish();
+        return Some(SourceSettings {
+            context: SourceContext {
+                name: name?,
+                workspace: workspace.to_owned(),
+                roles: Roles::default(),
+                fields: Vec::new(),
+            },
+            config: source::not_added(),
+            place,
+        });
+    }
     let key = section.require_item("key").and_then(|item| column(&item));
     let role = |role| section.item(role).and_then(|item| column(&item));
     let roles = Roles {
@@ -64,8 +95,8 @@ fn source(
             .collect()
     });
     let kind = kind?;
-    let Some(known) = kinds.iter().find(|known| known.name == kind) else {
-        let names: Vec<_> = kinds.iter().map(|known| known.name).collect();
+    let Some(known) = kinds.sources.iter().find(|known| known.name == kind) else {
+        let names: Vec<_> = kinds.sources.iter().map(|known| known.name).collect();
         unknown_kind(&section.item("kind")?, &kind, &names, &TO_COME);
         return None;
     };

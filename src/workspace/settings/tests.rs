@@ -233,7 +233,11 @@ fn a_policy_that_would_be_ignored_is_refused() {
 
 #[test]
 fn no_settings_file_and_one_that_is_not_toml() {
-    let (settings, found) = super::load_settings(&crate::workspace::Tree::new(), "/ws".as_ref());
+    let (settings, found) = super::load_settings(
+        &crate::workspace::Tree::new(),
+        "/ws".as_ref(),
+        &crate::workspace::Additions::none(),
+    );
     assert!(settings.is_none());
     assert_eq!(
         lines(&found),
