@@ -1,16 +1,20 @@
 //! The engine: what an embedding program holds. It ties the rooms together.
 
+mod approving;
 mod builder;
 mod carry_out;
 mod due;
+mod gate;
 mod lifecycle;
 mod loading;
 mod people;
 mod planning;
 mod preview;
+mod replanning;
 mod runs;
 mod sending;
 mod status;
+mod waits;
 mod way_out;
 
 use std::{
@@ -61,6 +65,10 @@ pub struct Engine {
     opening: tokio::sync::Mutex<()>,
     /// Ids that broken files had when they last checked, by path.
     known_ids: Mutex<BTreeMap<String, CampaignId>>,
+    /// Who goes on as whom: (the campaign, what it was before), as the store has it.
+    histories: Mutex<Vec<(CampaignId, CampaignId)>>,
+    /// When schedules are due next.
+    next_due: Mutex<BTreeMap<CampaignId, due::NextDue>>,
     /// Transports that can't be built, and why.
     unusable_ways: Mutex<BTreeMap<crate::model::TransportName, String>>,
     /// The last load has not been noted in the store yet.

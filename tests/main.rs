@@ -3,13 +3,16 @@
 
 mod support;
 
+mod approval;
 mod check;
 mod crash;
 mod daemon;
 mod dkim;
 mod holds;
+mod laws;
 mod mail;
 mod readme;
 mod send;
 mod smtp;
+mod watching;
 mod way_out;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand};
 
 use super::{
-    cancel, deliveries, pause, plan, preview, print::ColorChoice, report, resume, retry, send,
-    serve, start, status, stop, suppress,
+    approve, cancel, deliveries, pause, plan, preview, print::ColorChoice, report, resume, retry,
+    send, serve, status, stop, suppress,
 };
 
 /// The whole command line.
@@ -93,6 +93,9 @@ pub(super) enum Verb {
     /// Let a paused or held run go on
     #[command(after_help = "Example:\n  campanile resume 3")]
     Resume(resume::Arguments),
+    /// Let a run go that waits for an approval, as it is planned
+    #[command(after_help = "Example: four eyes\n  campanile approve 3 --not-by ada@acme.example")]
+    Approve(approve::Arguments),
     /// End a run: what was not sent never is
     #[command(after_help = "Example:\n  campanile cancel 3")]
     Cancel(cancel::Arguments),
@@ -104,7 +107,7 @@ pub(super) enum Verb {
     Stop(stop::Arguments),
     /// End a `stop`
     #[command(after_help = "Example:\n  campanile start billing/renewal")]
-    Start(start::Arguments),
+    Start(stop::Arguments),
     /// List every recipient of a run with status and reason
     #[command(after_help = "Example:\n  campanile report 3 --format csv > report.csv")]
     Report(report::Arguments),
@@ -174,6 +177,7 @@ mod tests {
             "campanile fly",
             "campanile pause",
             "campanile pause three",
+            "campanile approve",
             "campanile plan ../x",
             "campanile send",
             "campanile send a --as two/parts",

@@ -1,5 +1,6 @@
 //! The command line: one file a verb, and what they share.
 
+mod approve;
 mod arguments;
 mod cancel;
 mod check;
@@ -22,7 +23,6 @@ mod samples;
 mod send;
 mod serve;
 mod signals;
-mod start;
 mod status;
 mod stop;
 mod suppress;
@@ -113,10 +113,11 @@ async fn carry_out(arguments: Arguments, output: &mut Output) -> Result<Exit, Fa
         Verb::Status(arguments) => status::run(arguments, workspace, output).await,
         Verb::Pause(arguments) => pause::run(arguments, workspace, output).await,
         Verb::Resume(arguments) => resume::run(arguments, workspace, output).await,
+        Verb::Approve(arguments) => approve::run(arguments, workspace, output).await,
         Verb::Cancel(arguments) => cancel::run(arguments, workspace, output).await,
         Verb::Retry(arguments) => retry::run(arguments, workspace, output).await,
-        Verb::Stop(arguments) => stop::run(arguments, workspace, output).await,
-        Verb::Start(arguments) => start::run(arguments, workspace, output).await,
+        Verb::Stop(arguments) => stop::stop(arguments, workspace, output).await,
+        Verb::Start(arguments) => stop::start(arguments, workspace, output).await,
         Verb::Report(arguments) => report::run(arguments, workspace, output).await,
         Verb::Deliveries(arguments) => deliveries::run(arguments, workspace, output).await,
         Verb::Suppress(verb) => suppress::run(verb, workspace, output).await,

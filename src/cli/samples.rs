@@ -100,6 +100,8 @@ pub(super) fn run(state: RunState, counts: &[(Status, u64)]) -> RunStatus {
         due: "2026-12-01T08:00:00Z".parse().unwrap(),
         started_at: None,
         ended_at: None,
+        waits_until: None,
+        approval: None,
     }
 }
 

@@ -92,7 +92,11 @@ fn campaigns(report: &StatusReport, output: &mut Output) -> Result<(), Failure> 
             campaign.state.as_str().to_owned(),
             campaign.next.map(zoned).unwrap_or_default(),
             campaign.topic.clone().unwrap_or_default(),
-            campaign.error.clone().unwrap_or_default(),
+            campaign
+                .error
+                .clone()
+                .or(campaign.warning.clone())
+                .unwrap_or_default(),
         ]);
     }
     output.table(table)?;
@@ -178,6 +182,7 @@ mod tests {
                 name: "Renewal reminder".to_owned(),
                 state: CampaignState::Scheduled,
                 error: None,
+                warning: None,
                 next: Some("2026-12-01T09:00:00+01:00".parse().unwrap()),
                 topic: Some("billing".to_owned()),
             }],

@@ -1,4 +1,4 @@
-//! `campanile stop`: stops campaigns, whatever their files say.
+//! `campanile stop` and `campanile start`: stops campaigns, whatever their files say, and ends that.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::{
     model::CampaignId,
 };
 
-/// The arguments of `stop`.
+/// The arguments of `stop` and `start`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The campaigns
@@ -25,26 +25,46 @@ pub(super) struct Arguments {
 }
 
 /// Stops campaigns.
-pub(super) async fn run(
+pub(super) async fn stop(
     arguments: Arguments,
     workspace: &Path,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let session = Session::write(workspace).await?;
-    carry_out(arguments, &session, output).await
+    carry_out(
+        |campaigns| Command::Stop { campaigns },
+        arguments,
+        &session,
+        output,
+    )
+    .await
+}
+
+/// Lets stopped campaigns go on.
+pub(super) async fn start(
+    arguments: Arguments,
+    workspace: &Path,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let session = Session::write(workspace).await?;
+    carry_out(
+        |campaigns| Command::Start { campaigns },
+        arguments,
+        &session,
+        output,
+    )
+    .await
 }
 
 async fn carry_out(
+    command: impl FnOnce(Vec<CampaignId>) -> Command,
     arguments: Arguments,
     desk: &impl Desk,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     // An empty list means all of them to the engine: only `--all` may say so.
     debug_assert_eq!(arguments.all, arguments.campaigns.is_empty());
-    let command = Command::Stop {
-        campaigns: arguments.campaigns,
-    };
-    let words = answer!(desk, command, Done)?;
+    let words = answer!(desk, command(arguments.campaigns), Done)?;
     if output.is_json() {
         output.json(&serde_json::json!({ "done": words }))?;
     } else {
@@ -69,7 +89,8 @@ mod tests {
             campaigns: vec!["a".parse().unwrap()],
             all: false,
         };
-        carry_out(arguments, &desk, &mut captured.output)
+        let stop = |campaigns| Command::Stop { campaigns };
+        carry_out(stop, arguments, &desk, &mut captured.output)
             .await
             .unwrap();
         assert!(

@@ -71,6 +71,17 @@ pub enum Command {
         /// Which.
         run: RunId,
     },
+    /// Approves a run as it is planned; ends a hold that waits for that. Answered by [`Reply::Run`](super::Reply::Run).
+    Approve {
+        /// Which.
+        run: RunId,
+        /// Who approves.
+        by: String,
+        /// Who must not be the one who approves: the author of what is approved.
+        not_by: Option<String>,
+        /// The plan's digest, or the beginning of it, that the person saw; another one is refused as held.
+        digest: Option<String>,
+    },
     /// Ends a run: what was not sent never is. Answered by [`Reply::Run`](super::Reply::Run).
     Cancel {
         /// Which.

@@ -9,8 +9,8 @@ mod socket;
 
 pub use command::{Command, SuppressionTarget};
 pub use reply::{
-    CampaignState, CampaignStatus, Preview, Refused, RefusedKind, Reply, RunStatus, SendOffer,
-    StatusReport, TransportStatus,
+    ApprovalState, ApprovalStatus, CampaignState, CampaignStatus, Preview, Refused, RefusedKind,
+    Reply, RunStatus, SendOffer, StatusReport, TransportStatus,
 };
 pub use serve::{ServeOptions, serve};
 pub use session::Session;

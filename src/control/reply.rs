@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{
-        CampaignId, Channel, Delivery, OccurrenceName, RunId, RunState, Status, Suppression, Totals,
+        CampaignId, Channel, Delivery, OccurrenceName, Part, RunId, RunState, Status, Suppression,
+        Totals,
     },
     plan::Plan,
 };
@@ -112,6 +113,9 @@ pub struct CampaignStatus {
     pub state: CampaignState,
     /// What is wrong with it, in one line.
     pub error: Option<String>,
+    /// What is odd about it, in one line.
+    #[serde(default)]
+    pub warning: Option<String>,
     /// When it is due next, with the offset of its zone.
     pub next: Option<DateTime<FixedOffset>>,
     /// Its topic.
@@ -147,6 +151,39 @@ pub struct RunStatus {
     pub started_at: Option<DateTime<Utc>>,
     /// When it was over.
     pub ended_at: Option<DateTime<Utc>>,
+    /// Until when it waits: until it is due, or (where it waits for an approval) until it is late.
+    #[serde(default)]
+    pub waits_until: Option<DateTime<Utc>>,
+    /// Who approved it, and whether that counts.
+    #[serde(default)]
+    pub approval: Option<ApprovalStatus>,
+}
+
+/// The approval of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalStatus {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// When it expires.
+    pub expires_at: DateTime<Utc>,
+    /// Whether it counts.
+    pub state: ApprovalState,
+    /// What changed since, where it is void.
+    pub changed: Option<Part>,
+}
+
+/// Whether an approval counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalState {
+    /// It does.
+    Counts,
+    /// Something else was approved.
+    Void,
+    /// It is too old.
+    Expired,
 }
 
 /// A transport at a glance.

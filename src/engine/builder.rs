@@ -148,10 +148,13 @@ impl Builder {
             planning: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             known_ids: Mutex::default(),
+            histories: Mutex::default(),
+            next_due: Mutex::default(),
             unusable_ways: Mutex::default(),
             to_be_noted: AtomicBool::new(false),
             files_gone: AtomicBool::new(false),
         });
+        engine.recall_histories().await?;
         engine.know_ids().await?;
         if engine.writing.is_some() {
             engine.settle_after_take_over().await?;

@@ -52,9 +52,11 @@ impl Engine {
                     .start_run(Order {
                         loaded,
                         occurrence,
+                        asked: true,
                         digest,
                         hold: None,
                         keep: false,
+                        again: None,
                     })
                     .await?;
                 self.reply_run(run.id).await
@@ -72,6 +74,16 @@ impl Engine {
             }
             Command::Resume { run } => {
                 let run = self.resume(run).await?;
+                self.reply_run(run).await
+            }
+            Command::Approve {
+                run,
+                by,
+                not_by,
+                digest,
+            } => {
+                self.approve(run, by, not_by.as_deref(), digest.as_deref())
+                    .await?;
                 self.reply_run(run).await
             }
             Command::Cancel { run } => {

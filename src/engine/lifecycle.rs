@@ -1,6 +1,8 @@
 //! What files that come, go, break and mend mean for campaigns and their runs.
 
+mod history;
 mod identity;
+mod last_good;
 mod presence;
 mod standing;
 mod take_over;
@@ -11,15 +13,18 @@ use crate::{control::Refused, workspace::Tree};
 
 use super::{Engine, loading};
 
-pub(super) use standing::Standing;
+pub(super) use standing::{Standing, held_by_files};
 
 impl Engine {
     /// Takes a new tree of files into force.
     pub(crate) async fn adopt(self: &Arc<Self>, tree: Tree) -> Result<(), Refused> {
         let tree = Arc::new(tree);
-        let mut snapshot = loading::load(&self.workspace, tree.clone(), &self.additions).await;
+        let before = Some(self.snapshot());
+        let mut snapshot =
+            loading::load(&self.workspace, tree.clone(), before, &self.additions).await;
         self.files_gone.store(false, Ordering::Relaxed);
         self.keep_known_ids(&mut snapshot);
+        self.go_on_with_last_good(&mut snapshot).await?;
         for found in &snapshot.diagnostics {
             tracing::warn!("{found}");
         }

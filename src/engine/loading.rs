@@ -56,11 +56,17 @@ pub(super) async fn load_from_disk(
         )
     })?;
     let tree = Arc::new(tree);
-    Ok((tree.clone(), load(folder, tree, added).await))
+    Ok((tree.clone(), load(folder, tree, None, added).await))
 }
 
-/// Checks a tree of files: the settings, then the sources they name (only their headers), then the campaigns.
-pub(super) async fn load(folder: &Path, tree: Arc<Tree>, added: &Additions) -> Snapshot {
+/// Checks a tree of files: the settings, then the sources they name (only their headers), then the campaigns; of these, those
+/// that are as they were `before` are taken over.
+pub(super) async fn load(
+    folder: &Path,
+    tree: Arc<Tree>,
+    before: Option<Arc<Snapshot>>,
+    added: &Additions,
+) -> Snapshot {
     let (root, files) = (folder.to_owned(), tree.clone());
     let with = added.clone();
     let (settings, _) = blocking(move || workspace::load_settings(&files, &root, &with)).await;
@@ -78,7 +84,11 @@ pub(super) async fn load(folder: &Path, tree: Arc<Tree>, added: &Additions) -> S
         }
     }
     let (root, with) = (folder.to_owned(), added.clone());
-    let mut snapshot = blocking(move || workspace::load(&tree, &root, &schemas, &with)).await;
+    let mut snapshot = blocking(move || match before {
+        Some(before) => workspace::load_again(&tree, &root, &schemas, &with, &before),
+        None => workspace::load(&tree, &root, &schemas, &with),
+    })
+    .await;
     snapshot.diagnostics.extend(unreadable);
     snapshot
 }

@@ -7,26 +7,43 @@ use chrono::{DateTime, Utc};
 use crate::{
     control::{Refused, RefusedKind},
     message::payload::Layout,
-    model::{CampaignId, Channel, HoldReason, Occurrence, OccurrenceName, Run, RunState, Totals},
+    model::{
+        CampaignId, Channel, HoldReason, Occurrence, OccurrenceName, Run, RunId, RunState, Totals,
+    },
     plan::{self, Plan, PlanError},
     schedule,
     source::{Source, SourceError},
-    store::{NewRun, Opened, Seal},
+    store::{NewRun, Opened, RunFilter, Seal},
     workspace::{Entry, Loaded},
 };
 
-use super::{Engine, lifecycle::Standing, loading::blocking};
+use super::{Engine, gate::Gate, lifecycle::Standing, loading::blocking, status::never_due};
 
 /// A run that is to be planned.
 pub(super) struct Order {
     pub(super) loaded: Arc<Loaded>,
     pub(super) occurrence: Occurrence,
+    /// Whether a person asked for it; else it is of the schedule.
+    pub(super) asked: bool,
     /// The plan must have this digest: what a person saw.
     pub(super) digest: Option<String>,
     /// The run is to be held for this once it is planned.
     pub(super) hold: Option<HoldReason>,
     /// Where it can't be planned it stays, held as `source_error`; else it is dropped, for whoever asked to ask again.
     pub(super) keep: bool,
+    /// The run that is planned again, where it is not a new one.
+    pub(super) again: Option<Again>,
+}
+
+/// A run that is planned again.
+#[derive(Clone, Copy)]
+pub(super) struct Again {
+    pub(super) run: RunId,
+    /// It was sending, though no message of it began: what was claimed of it must not meet another plan, so it gets another
+    /// number.
+    pub(super) was_sending: bool,
+    /// It must not begin at once: a person asked for the plan that it had, or was asked about it.
+    pub(super) must_be_seen: bool,
 }
 
 impl Engine {
@@ -35,7 +52,29 @@ impl Engine {
         let loaded = self.loaded(id)?;
         let now = self.clock.now();
         let occurrence = next_occurrence(&loaded, now);
-        self.look(&loaded, occurrence, sample).await
+        let mut plan = self.look(&loaded, occurrence, sample).await?;
+        plan.problems.extend(self.never_goes_out(&loaded).await?);
+        Ok(plan)
+    }
+
+    /// That the campaign's time has passed before it was first seen, where it is so.
+    async fn never_goes_out(&self, loaded: &Loaded) -> Result<Option<String>, Refused> {
+        let id = &loaded.campaign.id;
+        let (mut record, mut runs) = (None, Vec::new());
+        if let Some(store) = &self.store {
+            record = store
+                .campaigns()
+                .await?
+                .into_iter()
+                .find(|record| record.id == *id);
+            let filter = RunFilter {
+                campaign: Some(id.clone()),
+                limit: Some(1),
+                ..RunFilter::default()
+            };
+            runs = store.runs(filter).await?;
+        }
+        Ok(never_due(loaded, record.as_ref(), &runs, self.clock.now()))
     }
 
     /// A plan that is not frozen.
@@ -68,6 +107,7 @@ impl Engine {
             layout: None,
             sample: 0,
             progress: None,
+            was: self.ids_of(&loaded.campaign.id).split_off(1),
         })
     }
 
@@ -130,12 +170,31 @@ impl Engine {
             topic: loaded.topic.name.clone(),
             purpose: loaded.campaign.purpose,
             bundle: Some(bundle),
+            asked: order.asked,
             layout: layout.as_ref().map(Layout::to_text).unwrap_or_default(),
             queues: queues(&loaded),
         };
-        let opened = {
-            let _one_at_a_time = self.opening.lock().await;
-            store.open_run(lease, new, self.clock.now()).await?
+        let opened = match order.again {
+            Some(again) if !again.was_sending => {
+                Opened::New(store.replan(lease, again.run, new).await?)
+            }
+            again => {
+                let _one_at_a_time = self.opening.lock().await;
+                let other = match again {
+                    Some(again) => {
+                        store.discard(lease, again.run).await?;
+                        None
+                    }
+                    None => {
+                        self.run_of_any(&loaded.campaign.id, &occurrence.name)
+                            .await?
+                    }
+                };
+                match other {
+                    Some(run) => Opened::Exists(run),
+                    None => store.open_run(lease, new, self.clock.now()).await?,
+                }
+            }
         };
         let run = match opened {
             Opened::New(run) => run,
@@ -146,7 +205,8 @@ impl Engine {
             Ok(layout) => {
                 let layout = Some(layout);
                 let freeze = Some((lease, run.id));
-                let now = occurrence.due.min(self.clock.now());
+                // Its moment is that of the occurrence, also where it is planned ahead.
+                let now = occurrence.due;
                 plan::work_out(plan::Request {
                     occurrence,
                     now,
@@ -173,21 +233,34 @@ impl Engine {
                     Standing::Over(_) => Some(HoldReason::Removed),
                     Standing::Good | Standing::AsTheyAre => None,
                 };
-                let hold = order.hold.or(plan.hold).or(standing);
+                let mut planned = Run {
+                    content_digest: Some(loaded.content_digest.clone()),
+                    plan_digest: Some(plan.digest.clone()),
+                    limit: plan.hold.map(|hold| hold.to_string()),
+                    ..run.clone()
+                };
+                let must_be_seen = order.again.is_some_and(|again| again.must_be_seen);
+                if must_be_seen && self.gate_of(&planned, true).await? == Gate::Open {
+                    planned.limit = Some(HoldReason::ApprovalNeeded.to_string());
+                }
+                let hold = order.hold.map(|hold| hold.to_string());
+                let hold = hold.or_else(|| planned.limit.clone());
+                let hold = hold.or_else(|| standing.map(|standing| standing.to_string()));
+                let (state, reason) = match hold {
+                    Some(hold) => (RunState::Held, Some(hold)),
+                    None => self.gate_of(&planned, true).await?.state(),
+                };
                 tracing::info!(
                     run = %run.id, total = plan.totals.total, matched = plan.totals.matched, to_send = plan.totals.to_send,
-                    held = hold.map(HoldReason::as_str), "planned"
+                    %state, held = reason.as_deref(), "planned"
                 );
                 Seal {
                     content_digest: loaded.content_digest.clone(),
                     plan_digest: plan.digest,
                     totals: plan.totals,
-                    state: if hold.is_some() {
-                        RunState::Held
-                    } else {
-                        RunState::Sending
-                    },
-                    reason: hold.map(|hold| hold.to_string()),
+                    state,
+                    reason,
+                    limit: planned.limit,
                     drop_rows: false,
                 }
             }
@@ -199,6 +272,7 @@ impl Engine {
                     totals: Totals::default(),
                     state: RunState::Held,
                     reason: Some(HoldReason::SourceError.to_string()),
+                    limit: None,
                     drop_rows: true,
                 }
             }
@@ -223,6 +297,7 @@ impl Engine {
                     totals: Totals::default(),
                     state: RunState::Held,
                     reason: Some(HoldReason::SourceError.to_string()),
+                    limit: None,
                     drop_rows: true,
                 }
             }
@@ -264,7 +339,10 @@ pub(super) fn sent_already(run: &Run) -> Refused {
         RunState::Sending | RunState::Planning | RunState::Scheduled => {
             format!("`campanile resume {id}` or `campanile serve` goes on with it")
         }
-        RunState::Held | RunState::Paused | RunState::AwaitingApproval => {
+        RunState::AwaitingApproval => {
+            format!("`campanile approve {id}` lets it go, `campanile cancel {id}` ends it")
+        }
+        RunState::Held | RunState::Paused => {
             format!("`campanile resume {id}` lets it go on, `campanile cancel {id}` ends it")
         }
     };

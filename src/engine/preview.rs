@@ -61,9 +61,7 @@ impl Engine {
         let loaded = self.loaded(id)?;
         self.refuse_disabled(&loaded).await?;
         self.refuse_unusable_ways(&loaded)?;
-        if let Some(store) = &self.store
-            && let Some(run) = store.run_of(id, &label).await?
-        {
+        if let Some(run) = self.run_of_any(id, &label).await? {
             return Err(sent_already(&run));
         }
         let now = self.clock.now();

@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use crate::{
     control::{Refused, RefusedKind},
-    model::{CampaignId, HoldReason, Occurrence, Run, RunId, RunState, Status, Timing},
+    model::{CampaignId, HoldReason, Occurrence, Run, RunId, RunState, Status},
     store::{CampaignChange, RunChange},
 };
 
-use super::{Engine, lifecycle::Standing, planning::Order};
+use super::{
+    Engine,
+    lifecycle::{Standing, held_by_files},
+    planning::{Again, Order},
+};
 
 /// How many rows of a cancelled run are marked in one transaction.
 const CANCEL_ROWS: usize = 5_000;
@@ -39,134 +43,96 @@ impl Engine {
     /// Lets a paused or held run go on.
     pub(super) async fn resume(self: &Arc<Self>, id: RunId) -> Result<RunId, Refused> {
         let run = self.run(id).await?;
-        let held = run
-            .reason
-            .as_deref()
-            .and_then(|reason| reason.parse::<HoldReason>().ok());
+        let held = run.held();
         let refuse = |message: String| Err(Refused::new(RefusedKind::Held, message));
-        // What the files or `stop` forbid now is not begun: the run waits for them instead.
-        let (state, why) = match self.standing_of(&run.campaign).await? {
-            Standing::Held(reason) => (RunState::Held, Some(reason.as_str())),
-            _ => (RunState::Sending, None),
-        };
-        match (run.state, held) {
-            (RunState::Paused, _) => {
-                self.move_or_refuse(id, &[RunState::Paused], state, why, None, "resume")
-                    .await?;
-            }
-            (RunState::Held, Some(HoldReason::Broken)) => {
+        if let Some(reason) = held_by_files(&run) {
+            return refuse(format!(
+                "run {id} is held because {}: {}",
+                reason.because(),
+                reason.help(id, &run.campaign)
+            ));
+        }
+        match run.state {
+            RunState::Paused | RunState::Held => {}
+            RunState::AwaitingApproval => {
                 return refuse(format!(
-                    "run {id} is held because {} does not check: mend its files, then it goes on by itself",
-                    run.campaign
+                    "run {id} waits for an approval: `campanile approve {id}` gives it, `campanile cancel {id}` ends it"
                 ));
-            }
-            (RunState::Held, Some(HoldReason::Removed)) => {
-                return refuse(format!(
-                    "run {id} is held because the file of {} is gone: bring it back, then it goes on by itself",
-                    run.campaign
-                ));
-            }
-            (RunState::Held, Some(HoldReason::Stopped)) => {
-                return refuse(format!(
-                    "run {id} is held by `campanile stop`: `campanile start {}` lets it go on",
-                    run.campaign
-                ));
-            }
-            (RunState::Held, Some(HoldReason::SourceError)) => return self.plan_again(&run).await,
-            (RunState::Held, _) => {
-                if held == Some(HoldReason::SuspectedRename) {
-                    self.clear_suspicion(&run.campaign).await?;
-                }
-                // Who lets one hold go has not seen the limit behind it: that holds the run next.
-                if let Some(limit) = self.limit_behind(&run, held).await? {
-                    let reason = Some(limit.as_str());
-                    self.move_or_refuse(
-                        id,
-                        &[RunState::Held],
-                        RunState::Held,
-                        reason,
-                        None,
-                        "resume",
-                    )
-                    .await?;
-                    return refuse(format!(
-                        "run {id} is held as {limit} now, which nobody was asked about yet: \
-                         `campanile resume {id}` once more lets it go all the same"
-                    ));
-                }
-                self.move_or_refuse(id, &[RunState::Held], state, why, Some(true), "resume")
-                    .await?;
             }
             // Left by a process that ended, with nobody to send it: whoever asks goes on with it.
-            (RunState::Sending, _) if !self.is_sending().await => {
-                if state != RunState::Sending {
-                    self.move_or_refuse(id, &[RunState::Sending], state, why, None, "resume")
-                        .await?;
-                }
-            }
-            (state, _) => {
+            RunState::Sending if !self.is_sending().await => {}
+            state => {
                 return refuse(format!("run {id} is {state}: there is nothing to resume"));
             }
+        }
+        if held == Some(HoldReason::SourceError) {
+            return self.plan_again(&run).await;
+        }
+        self.refuse_unseen(&run).await?;
+        let released = (run.state == RunState::Held).then_some(true);
+        if held == Some(HoldReason::SuspectedRename) {
+            self.clear_suspicion(&run.campaign).await?;
+        }
+        // Who lets one hold go has not seen the limit behind it: that holds the run next.
+        if let Some(limit) = run
+            .over_limit()
+            .filter(|limit| run.state == RunState::Held && !run.released && held != Some(*limit))
+        {
+            let reason = run.limit.as_deref();
+            self.move_or_refuse(id, &[run.state], RunState::Held, reason, None, "resume")
+                .await?;
+            return refuse(format!(
+                "run {id} is held because {} now, which nobody was asked about yet: {}",
+                limit.because(),
+                limit.help(id, &run.campaign)
+            ));
+        }
+        // What the files or `stop` forbid now is not begun: the run waits for them instead.
+        let (state, why) = match self.standing_of(&run.campaign).await? {
+            Standing::Held(reason) => (RunState::Held, Some(reason.to_string())),
+            _ => {
+                let resumed = Run {
+                    released: run.released || released.is_some(),
+                    ..run.clone()
+                };
+                self.gate_of(&resumed, true).await?.state()
+            }
+        };
+        if state == RunState::AwaitingApproval && held == Some(HoldReason::Late) {
+            return refuse(format!(
+                "run {id} needs an approval first: `campanile approve {id}`, then `campanile resume {id}` sends it late"
+            ));
+        }
+        if (run.state, state) != (RunState::Sending, RunState::Sending) {
+            self.move_or_refuse(id, &[run.state], state, why.as_deref(), released, "resume")
+                .await?;
         }
         Ok(id)
     }
 
-    /// The limit of the campaign that a run exceeds and that nobody has been shown, as it was held for something else.
-    async fn limit_behind(
-        &self,
-        run: &Run,
-        held: Option<HoldReason>,
-    ) -> Result<Option<HoldReason>, Refused> {
-        let first = matches!(
-            held,
-            Some(HoldReason::SuspectedRename | HoldReason::FreshStore)
-        );
-        let (true, Ok(loaded)) = (first, self.loaded(&run.campaign)) else {
-            return Ok(None);
-        };
-        let (audience, to_send) = (&loaded.campaign.audience, run.totals.to_send);
-        let skipped = self.store()?.counts(run.id).await?.skipped();
-        let errors = skipped.get("script_error").copied().unwrap_or_default();
-        Ok(if errors > audience.max_script_errors {
-            Some(HoldReason::ScriptErrors)
-        } else if audience.max_recipients.is_some_and(|most| to_send > most) {
-            Some(HoldReason::TooMany)
-        } else if to_send < audience.min_recipients {
-            Some(HoldReason::TooFew)
-        } else {
-            None
-        })
-    }
-
     /// A run whose source could not be read has no plan: the same occurrence is planned anew.
     async fn plan_again(self: &Arc<Self>, run: &Run) -> Result<RunId, Refused> {
-        let loaded = self.loaded(&run.campaign)?;
-        // Should this process end before the plan is made, the schedule comes to the occurrence once more.
-        if let Some(schedule) = &loaded.campaign.schedule {
-            let before = match schedule.timing {
-                Timing::Now => chrono::DateTime::UNIX_EPOCH,
-                _ => run.due - chrono::TimeDelta::milliseconds(1),
-            };
-            let back = CampaignChange::Cursor(before);
-            self.store()?.change_campaign(&run.campaign, back).await?;
-        }
-        self.store()?.discard(self.lease()?, run.id).await?;
+        let loaded = self.loaded(&self.heir_of(&run.campaign))?;
         let occurrence = Occurrence {
             name: run.occurrence.clone(),
             due: run.due,
         };
-        // What would have held the first plan holds this one. A label was asked for by a person: that is no rename.
-        let hold = match &loaded.campaign.schedule {
-            Some(_) => self.hold_as_suspect(&run.campaign).await?,
-            None => None,
-        };
+        // Should this process end before the plan is made, the schedule comes to the occurrence once more.
+        self.turn_back(run, &loaded, &occurrence).await?;
         Ok(self
             .start_run(Order {
+                // What would have held the first plan holds this one.
+                hold: self.hold_again(run, &loaded, run.due).await?,
                 loaded,
                 occurrence,
+                asked: run.asked,
                 digest: None,
-                hold,
                 keep: true,
+                again: Some(Again {
+                    run: run.id,
+                    was_sending: run.started_at.is_some(),
+                    must_be_seen: false,
+                }),
             })
             .await?
             .id)

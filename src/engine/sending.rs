@@ -209,7 +209,7 @@ impl Engine {
     }
 
     /// The campaign as its run was pinned to it: the files in the store, not those on the disk.
-    async fn pinned(&self, run: &crate::model::Run) -> Result<Arc<Loaded>, NoWork> {
+    pub(super) async fn pinned(&self, run: &crate::model::Run) -> Result<Arc<Loaded>, NoWork> {
         let never = |words: &str| NoWork::Never(words.to_owned());
         let hash = run
             .bundle

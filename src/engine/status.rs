@@ -1,14 +1,16 @@
 //! Everything at a glance.
 
+use chrono::{DateTime, Utc};
+
 use crate::{
     control::{CampaignState, CampaignStatus, Refused, RunStatus, StatusReport, TransportStatus},
-    model::{Counts, HoldReason, Run, RunState, Severity},
+    model::{CampaignId, Counts, Run, RunState, Severity, Timing},
     schedule,
     store::{CampaignRecord, RunFilter},
-    workspace::Entry,
+    workspace::{Entry, Loaded},
 };
 
-use super::Engine;
+use super::{Engine, waits::Waits};
 
 /// How many runs that are over are shown.
 const RECENT: usize = 20;
@@ -55,7 +57,7 @@ impl Engine {
             let counts = store.counts_of(&ids).await?;
             for run in shown {
                 let counts = counts.get(&run.id).cloned().unwrap_or_default();
-                statuses.push(run_status(run, &counts));
+                statuses.push(self.status_of(run, &counts).await?);
             }
         }
         let errors = snapshot
@@ -84,9 +86,11 @@ impl Engine {
 
     fn campaign_statuses(&self, runs: &[Run], records: &[CampaignRecord]) -> Vec<CampaignStatus> {
         let (snapshot, now) = (self.snapshot(), self.clock.now());
-        let is_running = |id: &crate::model::CampaignId| {
-            runs.iter()
-                .any(|run| run.campaign == *id && !run.state.is_over())
+        // A run that waits for a person or its time does not run.
+        let is_running = |id: &CampaignId| {
+            let runs = runs.iter().filter(|run| run.campaign == *id);
+            let mut states = runs.map(|run| run.state);
+            states.any(|state| matches!(state, RunState::Planning | RunState::Sending))
         };
         let mut statuses = Vec::new();
         for (id, entry) in &snapshot.campaigns {
@@ -98,7 +102,15 @@ impl Engine {
                     name: id.to_string(),
                     state: CampaignState::Broken,
                     error: broken.diagnostics.iter().next().map(ToString::to_string),
-                    next: None,
+                    warning: broken
+                        .last_good
+                        .as_ref()
+                        .map(|_| "it goes on with the last files that checked".to_owned()),
+                    next: broken.last_good.as_ref().and_then(|loaded| {
+                        let schedule = loaded.campaign.schedule.as_ref()?;
+                        let next = schedule::next(schedule, now).filter(|_| !stopped)?;
+                        Some(loaded.zone.at(next.due))
+                    }),
                     topic: None,
                 },
                 Entry::Ready(loaded) => {
@@ -117,6 +129,7 @@ impl Engine {
                             () => CampaignState::Finished,
                         },
                         error: None,
+                        warning: never_due(loaded, record, runs, now),
                         next: next
                             .filter(|_| may_start)
                             .map(|next| loaded.zone.at(next.due)),
@@ -125,14 +138,16 @@ impl Engine {
                 }
             });
         }
+        // One that goes on under another name is not gone.
         let gone = records
             .iter()
-            .filter(|record| !snapshot.campaigns.contains_key(&record.id));
+            .filter(|record| !snapshot.campaigns.contains_key(&self.heir_of(&record.id)));
         statuses.extend(gone.map(|record| CampaignStatus {
             id: record.id.clone(),
             name: record.name.clone(),
             state: CampaignState::Removed,
             error: None,
+            warning: None,
             next: None,
             topic: record.topic.as_ref().map(ToString::to_string),
         }));
@@ -144,81 +159,53 @@ impl Engine {
     pub(super) async fn run_status(&self, id: crate::model::RunId) -> Result<RunStatus, Refused> {
         let run = self.run(id).await?;
         let counts = self.store()?.counts(id).await?;
-        Ok(run_status(run, &counts))
+        self.status_of(run, &counts).await
+    }
+
+    async fn status_of(&self, run: Run, counts: &Counts) -> Result<RunStatus, Refused> {
+        let approval = match run.state {
+            RunState::Planning => None,
+            _ => self.approval_status(&run).await?,
+        };
+        let waits = Waits::of(&run, self.in_force(&run.campaign).as_deref());
+        Ok(RunStatus {
+            help: waits.help(&run, approval.as_ref()),
+            waits_until: waits.until(),
+            id: run.id,
+            campaign: run.campaign,
+            occurrence: run.occurrence,
+            state: run.state,
+            reason: run.reason,
+            digest: run.plan_digest,
+            counts: counts.by_status(),
+            skipped: counts.skipped(),
+            totals: run.totals,
+            due: run.due,
+            started_at: run.started_at,
+            ended_at: run.ended_at,
+            approval,
+        })
     }
 }
 
-fn run_status(run: Run, counts: &Counts) -> RunStatus {
-    RunStatus {
-        help: help(&run),
-        id: run.id,
-        campaign: run.campaign,
-        occurrence: run.occurrence,
-        state: run.state,
-        reason: run.reason,
-        digest: run.plan_digest,
-        counts: counts.by_status(),
-        skipped: counts.skipped(),
-        totals: run.totals,
-        due: run.due,
-        started_at: run.started_at,
-        ended_at: run.ended_at,
+/// A single time that lies before the campaign was first seen: it never fires, which nobody may have meant.
+pub(super) fn never_due(
+    loaded: &Loaded,
+    record: Option<&CampaignRecord>,
+    runs: &[Run],
+    now: DateTime<Utc>,
+) -> Option<String> {
+    let schedule = loaded.campaign.schedule.as_ref()?;
+    if !matches!(schedule.timing, Timing::At(_)) {
+        return None;
     }
-}
-
-/// What to do about a run that waits for a person.
-fn help(run: &Run) -> Option<String> {
-    let resume = format!(
-        "`campanile resume {}` lets it go all the same, `campanile cancel {}` ends it",
-        run.id, run.id
-    );
-    let held = run
-        .reason
-        .as_deref()
-        .and_then(|reason| reason.split(':').next()?.parse::<HoldReason>().ok());
-    match (run.state, held?) {
-        (RunState::Held, reason) => Some(match reason {
-            HoldReason::TooMany => format!(
-                "{} to send, more than max_recipients: {resume}",
-                run.totals.to_send
-            ),
-            HoldReason::TooFew => format!(
-                "{} to send, fewer than min_recipients: {resume}",
-                run.totals.to_send
-            ),
-            HoldReason::ChangedTooMuch => {
-                format!("the audience changed more than max_change: {resume}")
-            }
-            HoldReason::ScriptErrors => {
-                format!(
-                    "more errors than max_script_errors, `campanile report {}` shows them: {resume}",
-                    run.id
-                )
-            }
-            HoldReason::SourceError => format!(
-                "once the source can be read, `campanile resume {}` plans again",
-                run.id
-            ),
-            HoldReason::Broken if run.reason.as_deref() != Some(HoldReason::Broken.as_str()) => {
-                format!("its messages can't be made: {resume}")
-            }
-            HoldReason::Broken => "mend the files, then it goes on by itself".to_owned(),
-            HoldReason::Removed => "bring the file back, then it goes on by itself".to_owned(),
-            HoldReason::Stopped => format!("`campanile start {}` lets it go on", run.campaign),
-            HoldReason::SuspectedRename => {
-                format!(
-                    "it looks like a renamed campaign: give it the old one's id (`id = \"…\"`), or else {resume}"
-                )
-            }
-            HoldReason::FreshStore => {
-                format!("the store is new, nobody knows what was sent before: {resume}")
-            }
-            HoldReason::StaleLedger => format!("the store looks like a restored backup: {resume}"),
-            HoldReason::ApprovalNeeded
-            | HoldReason::TestsFailed
-            | HoldReason::StopIf
-            | HoldReason::Late => resume,
-        }),
-        _ => None,
-    }
+    let due = schedule::next(schedule, DateTime::UNIX_EPOCH)?.due;
+    let seen = record.map_or(now, |record| record.first_seen);
+    let ran = runs.iter().any(|run| run.campaign == loaded.campaign.id);
+    (due <= seen && !ran).then(|| {
+        format!(
+            "its time has passed: {} was before it was first seen, so it never goes out by itself",
+            loaded.zone.at(due).format("%Y-%m-%d %H:%M %:z")
+        )
+    })
 }

@@ -1,5 +1,7 @@
 //! What the public pages ask: the way out of a topic, or of everything, and back.
 
+use std::sync::atomic::Ordering;
+
 use crate::{
     control::Refused,
     message::links::Claim,
@@ -126,6 +128,9 @@ impl Engine {
 
     /// Whether runs can be planned and sent: the settings check, the store answers, the sender works. The error says why not.
     pub async fn ready(&self) -> Result<(), String> {
+        if self.files_gone.load(Ordering::Relaxed) {
+            return Err("the workspace's files are gone".to_owned());
+        }
         if self.snapshot().settings.is_none() {
             return Err("the settings do not check".to_owned());
         }

@@ -3,8 +3,9 @@
 use chrono::{NaiveDate, NaiveTime};
 
 use super::{
-    CampaignId, Channel, Excerpt, Mailbox, Percentage, Period, Place, Purpose, SenderName,
-    SourceFile, SourceName, TopicName, TransportName, Zone, run::named, section::from_toml_string,
+    ApprovalRule, CampaignId, Channel, Excerpt, Mailbox, Percentage, Period, Place, Purpose,
+    SenderName, SourceFile, SourceName, TopicName, TransportName, Zone, run::named,
+    section::from_toml_string,
 };
 
 /// A campaign as its file says.
@@ -38,6 +39,8 @@ pub struct Campaign {
     pub variables: Vec<Variable>,
     /// When; `None`: only when asked.
     pub schedule: Option<Schedule>,
+    /// Whether each occurrence waits for a person.
+    pub approval: ApprovalRule,
     /// By which channels.
     pub reach: Reach,
     /// What happens to deliveries whose answer was never seen.
@@ -141,6 +144,8 @@ pub struct Schedule {
     pub missed: Missed,
     /// How late an occurrence may start.
     pub grace: Period,
+    /// How long before it is due an occurrence is planned, so that there is time to look and approve; `None`: when it is due.
+    pub plan_ahead: Option<Period>,
     /// Where `[schedule]` stands.
     pub place: Place,
 }
@@ -300,6 +305,7 @@ impl Campaign {
             },
             variables: Vec::new(),
             schedule: None,
+            approval: ApprovalRule::default(),
             reach: Reach {
                 order: vec![Channel::Email],
                 mode: ReachMode::First,

@@ -1,11 +1,13 @@
 //! The words of Campanile as types, and what can be wrong with a file. No I/O but [`SecretRef::read`].
 
 mod address;
+mod approval;
 mod campaign;
 mod channel;
 mod clock;
 mod delivery;
 mod diagnostic;
+mod hold;
 mod identity;
 mod name;
 mod occurrence;
@@ -23,6 +25,7 @@ mod value;
 mod zone;
 
 pub use address::{EmailAddress, Mailbox, mask};
+pub use approval::{Approval, ApprovalRule, Part};
 pub use campaign::{
     Audience, Body, BodyFormat, Campaign, Cooldown, Cron, Dedupe, EmailMessage, InDoubtPolicy,
     Keys, Missed, OnBroken, Reach, ReachMode, Schedule, Timing, Variable,
@@ -31,13 +34,14 @@ pub use channel::Channel;
 pub use clock::{Clock, SystemClock};
 pub use delivery::{Delivery, DeliveryId, SkipReason, Status};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, closest};
+pub use hold::{HoldReason, Remedy};
 pub use identity::{AddressHash, Identity, RecipientHash};
 pub use name::{CampaignId, NameError, SenderName, SourceName, TopicName, TransportName};
 pub use occurrence::{Occurrence, OccurrenceName};
 pub use period::{Period, Unit};
 pub use rate::{Percentage, Rate};
 pub use recipient::{FieldType, InvalidRow, Recipient, Roles, Schema};
-pub use run::{Count, Counts, HoldReason, Run, RunId, RunState, Totals};
+pub use run::{Count, Counts, Run, RunId, RunState, Totals};
 pub use secret::SecretRef;
 pub use section::{Document, FromToml, Item, Name, Section, parse_string};
 pub use suppression::{Subject, Suppression, SuppressionReason};

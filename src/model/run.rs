@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{CampaignId, Channel, OccurrenceName, Purpose, Status, TopicName};
+use super::{CampaignId, Channel, HoldReason, OccurrenceName, Purpose, Status, TopicName};
 
 /// The number of a run within its store, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -89,46 +89,26 @@ named! {
     }
 }
 
+impl Run {
+    /// Why it is held, without the words behind the reason.
+    pub fn held(&self) -> Option<HoldReason> {
+        let reason = self
+            .reason
+            .as_deref()
+            .filter(|_| self.state == RunState::Held)?;
+        HoldReason::of(reason)
+    }
+
+    /// The limit that its plan exceeds, without the words behind it.
+    pub fn over_limit(&self) -> Option<HoldReason> {
+        HoldReason::of(self.limit.as_deref()?)
+    }
+}
+
 impl RunState {
     /// Whether nothing more will happen to it by itself or by `resume`.
     pub fn is_over(self) -> bool {
         matches!(self, Self::Finished | Self::Cancelled | Self::Failed)
-    }
-}
-
-named! {
-    /// Why a run is held.
-    HoldReason {
-        /// It needs an approval.
-        ApprovalNeeded = "approval_needed",
-        /// More recipients than `max_recipients`.
-        TooMany = "too_many",
-        /// Fewer recipients than `min_recipients`.
-        TooFew = "too_few",
-        /// The audience changed by more than `max_change`.
-        ChangedTooMuch = "changed_too_much",
-        /// More script errors than `max_script_errors`.
-        ScriptErrors = "script_errors",
-        /// A source could not be read, or changed while it was read.
-        SourceError = "source_error",
-        /// The campaign's files do not check.
-        Broken = "broken",
-        /// The campaign's file is gone.
-        Removed = "removed",
-        /// The campaign looks like one that vanished.
-        SuspectedRename = "suspected_rename",
-        /// The store is new: nobody knows what was sent before.
-        FreshStore = "fresh_store",
-        /// The store is older than it should be.
-        StaleLedger = "stale_ledger",
-        /// The campaign's tests fail.
-        TestsFailed = "tests_failed",
-        /// `[stop_if]` says so.
-        StopIf = "stop_if",
-        /// It is later than `grace` allows.
-        Late = "late",
-        /// `campanile stop`.
-        Stopped = "stopped",
     }
 }
 
@@ -165,8 +145,15 @@ pub struct Run {
     pub started_at: Option<DateTime<Utc>>,
     /// When it was over.
     pub ended_at: Option<DateTime<Utc>>,
-    /// When a person let it go in spite of its limits (`resume`), with the limits they saw.
+    /// When a person let it go in spite of its limits (`approve`, `resume`), with the limits they saw.
     pub released: bool,
+    /// The limit that its plan exceeds, whatever else it is held for: a [`HoldReason`], with words behind it where its name does not
+    /// say it all.
+    pub limit: Option<String>,
+    /// Whether a person asked for it (`campanile send`); else it is of the schedule.
+    pub asked: bool,
+    /// Whether its first message has begun: from then on it is pinned to its files.
+    pub begun: bool,
     /// How many rows its source had, and how many of them matched.
     pub totals: Totals,
 }

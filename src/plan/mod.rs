@@ -41,8 +41,8 @@ use tokio::runtime::Handle;
 use crate::{
     message::payload::Layout,
     model::{
-        CampaignId, Channel, HoldReason, Identity, Occurrence, OccurrenceName, RunId, Schema,
-        SkipReason, Totals, Value,
+        Campaign, CampaignId, Channel, HoldReason, Identity, Occurrence, OccurrenceName, RunId,
+        Schema, SkipReason, Totals, Value,
     },
     script::{History, NoHistory, RunFacts},
     source::{Source, SourceError},
@@ -79,6 +79,8 @@ pub struct Request {
     pub layout: Option<Layout>,
     /// How many recipients the sample has.
     pub sample: usize,
+    /// Ids that the campaign had before, beside those that its file names.
+    pub was: Vec<CampaignId>,
     /// Told how far it is, where somebody watches.
     pub progress: Option<Arc<Progress>>,
 }
@@ -191,7 +193,7 @@ pub async fn work_out(request: Request) -> Result<Plan, PlanError> {
     };
     gather::carry_out(Job {
         rules: Arc::new(Rules::new(
-            request.loaded.campaign.clone(),
+            campaign(&request),
             frozen_layout,
             request.identity.clone(),
             request.sample > 0,
@@ -207,6 +209,13 @@ pub async fn work_out(request: Request) -> Result<Plan, PlanError> {
         limits: Limits::default(),
     })
     .await
+}
+
+/// The campaign with all the ids that it had.
+fn campaign(request: &Request) -> Campaign {
+    let mut campaign = request.loaded.campaign.clone();
+    campaign.was.extend(request.was.iter().cloned());
+    campaign
 }
 
 /// The sources with their names and columns.
@@ -236,7 +245,7 @@ fn selectors(request: &Request) -> Selectors {
             store.clone(),
             Handle::current(),
             request.identity.clone(),
-            &request.loaded.campaign,
+            &campaign(request),
         )),
         None => Arc::new(NoHistory),
     };

@@ -102,7 +102,7 @@ impl Checker {
     fn of(request: &Request) -> Self {
         Self {
             rules: Arc::new(Rules::new(
-                request.loaded.campaign.clone(),
+                super::campaign(request),
                 None,
                 request.identity.clone(),
                 false,

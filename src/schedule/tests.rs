@@ -16,6 +16,7 @@ fn schedule(zone: &str, timing: Timing) -> Schedule {
         until: None,
         missed: Missed::Skip,
         grace: Period::hours(1),
+        plan_ahead: None,
         place: Place::start_of(&SourceFile::new("a.toml", "")),
     }
 }

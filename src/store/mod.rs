@@ -15,9 +15,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AddressHash, CampaignId, Channel, Counts, Delivery, DeliveryId, InDoubtPolicy, Occurrence,
-    OccurrenceName, Outcomes, Permit, Purpose, RecipientHash, Run, RunId, RunState, SkipReason,
-    SourceName, Status, Subject, Suppression, SuppressionReason, TopicName, Totals, TransportName,
+    AddressHash, Approval, CampaignId, Channel, Counts, Delivery, DeliveryId, InDoubtPolicy,
+    Occurrence, OccurrenceName, Outcomes, Period, Permit, Purpose, RecipientHash, Run, RunId,
+    RunState, SkipReason, SourceName, Status, Subject, Suppression, SuppressionReason, TopicName,
+    Totals, TransportName,
 };
 
 pub use lock::{Lock, LockError, beside};
@@ -47,7 +48,7 @@ pub trait Store: Send + Sync + 'static {
     /// All campaigns that were ever seen.
     async fn campaigns(&self) -> Result<Vec<CampaignRecord>>;
     /// Notes that campaigns are there. The first sighting of an id sets `first_seen`; later ones update name, source, topic
-    /// and `last_seen`, and clear `removed_at`.
+    /// and `last_seen`, and clear `removed_at` and `vanished_at`.
     async fn sight(
         &self,
         sightings: Vec<Sighting>,
@@ -55,6 +56,16 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<CampaignRecord>>;
     /// Changes what is noted about one campaign.
     async fn change_campaign(&self, id: &CampaignId, change: CampaignChange) -> Result<()>;
+    /// A campaign goes on as others did (`was`): that is noted, and their open runs that were never `sending` become its own.
+    /// Gives those that were not noted before.
+    async fn take_over_history(
+        &self,
+        id: &CampaignId,
+        was: Vec<CampaignId>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<CampaignId>>;
+    /// Who goes on as whom: (the campaign, what it was before).
+    async fn histories(&self) -> Result<Vec<(CampaignId, CampaignId)>>;
 
     // ---- runs and their plans ----
 
@@ -76,6 +87,14 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes a run that was never begun, with its rows, so that its occurrence can be planned again. Fails once a permit was
     /// made for one of its deliveries.
     async fn discard(&self, lease: Lease, run: RunId) -> Result<()>;
+    /// Begins the plan of a run anew, for other files: its rows go, it is `planning` again, and nobody has let it go yet. Fails
+    /// once the run was `sending`: what was claimed of it then must never meet another plan. What is `planning` when the
+    /// process ends is a half plan, and is deleted with the run at the next [`take_over`](Self::take_over).
+    async fn replan(&self, lease: Lease, run: RunId, new: NewRun) -> Result<Run>;
+    /// Notes an approval.
+    async fn approve(&self, lease: Lease, approval: Approval) -> Result<()>;
+    /// The approvals of a run, the latest first.
+    async fn approvals(&self, run: RunId) -> Result<Vec<Approval>>;
     /// Keeps the files a run is pinned to, by content hash; keeping the same again does nothing.
     async fn keep_bundle(&self, hash: &str, bytes: &[u8]) -> Result<()>;
     /// The kept files.
@@ -261,6 +280,10 @@ pub struct CampaignRecord {
     pub cursor: Option<DateTime<Utc>>,
     /// Since when `campanile stop` holds it.
     pub stopped_at: Option<DateTime<Utc>>,
+    /// Since when it is gone together with so many others that it looks like an unmounted disk.
+    pub vanished_at: Option<DateTime<Utc>>,
+    /// How long its file may be away, as it last said.
+    pub removal_grace: Option<Period>,
 }
 
 /// A campaign that is there.
@@ -274,6 +297,8 @@ pub struct Sighting {
     pub source: Option<SourceName>,
     /// Its topic; `None` for a broken file.
     pub topic: Option<TopicName>,
+    /// How long its file may be away; `None` for a broken file.
+    pub removal_grace: Option<Period>,
 }
 
 /// A change to what is noted about a campaign.
@@ -285,6 +310,8 @@ pub enum CampaignChange {
     RemovedAt(Option<DateTime<Utc>>),
     /// It is stopped, or not.
     StoppedAt(Option<DateTime<Utc>>),
+    /// It is gone together with many others.
+    VanishedAt(Option<DateTime<Utc>>),
 }
 
 /// A run to be opened.
@@ -294,6 +321,8 @@ pub struct NewRun {
     pub campaign: CampaignId,
     /// Of when.
     pub occurrence: Occurrence,
+    /// Whether a person asked for it; else it is of the schedule.
+    pub asked: bool,
     /// What its recipients may unsubscribe from.
     pub topic: TopicName,
     /// Whether unsubscribing counts.
@@ -349,6 +378,8 @@ pub struct Seal {
     pub state: RunState,
     /// Why, where it is held.
     pub reason: Option<String>,
+    /// The limit that the plan exceeds, with words.
+    pub limit: Option<String>,
     /// What is erased from the plan where it can't be kept (a source error): `true` deletes the rows but keeps the run.
     pub drop_rows: bool,
 }

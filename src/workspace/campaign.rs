@@ -3,6 +3,7 @@
 mod audience;
 mod cron;
 mod email;
+mod holding;
 mod moment;
 mod people;
 mod reach;
@@ -16,8 +17,8 @@ use surroundings::Surroundings;
 
 use super::{Settings, Tree, words::one_line};
 use crate::model::{
-    Campaign, CampaignId, Diagnostic, Diagnostics, Document, InDoubtPolicy, OnBroken, Period,
-    Place, Reach, ReachMode, Section, Sender, SourceFile, Topic, Zone,
+    Campaign, CampaignId, Diagnostic, Diagnostics, Document, InDoubtPolicy, Place, Reach,
+    ReachMode, Section, Sender, SourceFile, Topic, Zone,
 };
 
 /// Where campaign files lie, and what their paths start with.
@@ -29,6 +30,8 @@ pub(super) struct Draft {
     pub(super) campaign: Campaign,
     /// Where its id stands.
     pub(super) id_place: Place,
+    /// Where `was` stands.
+    pub(super) was_place: Option<Place>,
     pub(super) sender: Sender,
     pub(super) topic: Topic,
     pub(super) zone: Zone,
@@ -59,22 +62,13 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
     let purpose = people::purpose(&root, around, &topic);
     let sender = people::sender(&root, around, purpose);
     let enabled = root.take("enabled");
-    root.not_built("was", "taking over the history of another id");
-    root.not_built("removal_grace", "setting the grace of a removed campaign");
+    let life = holding::life(&root, &id);
     root.not_built("require_tests", "testing campaigns");
-    if let Some(item) = root.item("on_broken")
-        && item.read() == Some(OnBroken::LastGood)
-    {
-        item.error::<()>(
-            "not-built",
-            "`on_broken = \"last_good\"`: going on with the last good files is not built yet",
-        );
-    }
     let audience = audience::read(&root, around);
     let (variables, has_all_variables) = variables::read(&root);
     let (schedule, zone) = schedule::read(root.section("schedule"), around);
     root.not_built("pace", "a pace of its own for a campaign");
-    root.not_built("approval", "approving runs");
+    let approval = holding::approval(&root, schedule.as_ref());
     root.not_built("rollout", "a rollout in parts");
     root.not_built("stop_if", "stopping at a share of failures");
     let email = root
@@ -105,6 +99,7 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
                 .help("add an [email] section"),
         );
     }
+    let was_place = root.item("was").map(|item| item.place());
     let campaign = Campaign {
         name: name.unwrap_or_else(|| id.to_string()),
         declares_id: root.has("id"),
@@ -114,12 +109,13 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
         purpose,
         sender: sender.id.clone(),
         enabled: enabled.unwrap_or(true),
-        was: Vec::new(),
-        removal_grace: Period::minutes(10),
-        on_broken: OnBroken::Hold,
+        was: life.was,
+        removal_grace: life.removal_grace,
+        on_broken: life.on_broken,
         audience,
         variables,
         schedule,
+        approval,
         reach,
         in_doubt,
         expires_after: None,
@@ -129,6 +125,7 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
     Draft {
         campaign,
         id_place,
+        was_place,
         sender,
         topic,
         zone,

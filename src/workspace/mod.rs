@@ -21,7 +21,7 @@ pub use settings::{
     DkimSettings, Settings, SourceSettings, StoreSettings, TransportSettings, WebSettings,
     load_settings,
 };
-pub use snapshot::{Broken, Entry, Loaded, Snapshot, load};
+pub use snapshot::{Broken, Entry, Loaded, Snapshot, load, load_again};
 pub use tree::{BundleError, MAX_FILE_BYTES, Tree};
 pub use watch::{Change, Watcher};
 

@@ -76,7 +76,7 @@ pub(super) fn load_pinned_with(
     schemas: &BTreeMap<SourceName, Arc<Schema>>,
     kinds: Kinds<'_>,
 ) -> Result<Loaded, Diagnostics> {
-    let mut snapshot = snapshot::load_with(bundle, workspace, schemas, kinds);
+    let mut snapshot = snapshot::load_with(bundle, workspace, schemas, kinds, None);
     match snapshot.campaigns.remove(id) {
         Some(Entry::Ready(loaded)) => {
             Ok(Arc::into_inner(loaded).expect("the snapshot alone held it"))

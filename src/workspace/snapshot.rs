@@ -1,6 +1,10 @@
 //! Loading: all files are read, checked and compiled, and what is wrong with any of them is found in one go.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
 use super::{
     Additions, Settings, Tree,
@@ -57,6 +61,20 @@ pub struct Loaded {
     pub content_digest: String,
     /// The files it is made of: what a run is pinned to.
     pub files: Tree,
+    /// The columns of its sources when it was checked; `None`: that one could not be read.
+    pub(super) schemas: Vec<Option<Arc<Schema>>>,
+    /// What was found in it all the same: warnings.
+    pub(super) findings: Diagnostics,
+}
+
+impl Loaded {
+    /// Whether it would be the same again: all that it is made of and was checked against is as it was.
+    fn is_as_before(&self, tree: &Tree, schemas: &BTreeMap<SourceName, Arc<Schema>>) -> bool {
+        let sources = &self.campaign.audience.sources;
+        let same =
+            |(name, then): (&SourceName, &Option<Arc<Schema>>)| schemas.get(name) == then.as_ref();
+        tree.holds(&self.files) && sources.iter().zip(&self.schemas).all(same)
+    }
 }
 
 /// A campaign that does not check.
@@ -67,6 +85,9 @@ pub struct Broken {
     pub path: String,
     /// What is wrong: in the campaign's files, in scripts that it uses, or that the settings do not check.
     pub diagnostics: Diagnostics,
+    /// What it goes on with: the last files that checked, where they say `on_broken = "last_good"`. A load knows nothing of
+    /// earlier ones: the engine fills it in.
+    pub last_good: Option<Arc<Loaded>>,
 }
 
 /// Checks and compiles everything. `schemas` are the sources' columns as they are now; a source that is missing there can't be
@@ -77,7 +98,18 @@ pub fn load(
     schemas: &BTreeMap<SourceName, Arc<Schema>>,
     added: &Additions,
 ) -> Snapshot {
-    load_with(tree, workspace, schemas, Kinds::built(added))
+    load_with(tree, workspace, schemas, Kinds::built(added), None)
+}
+
+/// The same after a change: campaigns of `before` that are not touched by it are taken over as they are.
+pub fn load_again(
+    tree: &Tree,
+    workspace: &Path,
+    schemas: &BTreeMap<SourceName, Arc<Schema>>,
+    added: &Additions,
+    before: &Snapshot,
+) -> Snapshot {
+    load_with(tree, workspace, schemas, Kinds::built(added), Some(before))
 }
 
 pub(super) fn load_with(
@@ -85,12 +117,18 @@ pub(super) fn load_with(
     workspace: &Path,
     schemas: &BTreeMap<SourceName, Arc<Schema>>,
     kinds: Kinds<'_>,
+    before: Option<&Snapshot>,
 ) -> Snapshot {
     let (settings, mut diagnostics) = settings::load_with(tree, workspace, kinds);
     let scripts = Scripts::compile(tree, &kinds.added.functions);
     diagnostics.extend(scripts.findings.clone());
     let mut campaigns: BTreeMap<CampaignId, Entry> = BTreeMap::new();
-    for found in read_campaigns(tree, settings.as_ref()) {
+    // With broken settings nobody is as before.
+    let before = before.filter(|_| settings.is_some());
+    let kept = kept_by_path(before, tree, schemas);
+    let mut all = read_campaigns(tree, settings.as_ref(), &kept);
+    refuse_shared_histories(&mut all);
+    for found in all {
         let (entry, findings) = match found {
             Found::Draft(draft) if settings.is_some() => {
                 let (compiled, findings, of_scripts) = compile(*draft, tree, &scripts, schemas);
@@ -109,6 +147,10 @@ pub(super) fn load_with(
                 all.push(settings_are_broken());
                 let path = draft.campaign.file.path().to_owned();
                 (broken(draft.campaign.id, path, all), draft.diagnostics)
+            }
+            Found::Kept(loaded) => {
+                let findings = loaded.findings.clone();
+                (Entry::Ready(loaded), findings)
             }
             Found::Unusable(file) => {
                 let findings = file.diagnostics.clone();
@@ -133,6 +175,14 @@ impl Entry {
             Self::Broken(broken) => &broken.id,
         }
     }
+
+    /// What its runs are made of now: the campaign as it is, or the last that checked where it says so.
+    pub fn in_force(&self) -> Option<&Arc<Loaded>> {
+        match self {
+            Self::Ready(loaded) => Some(loaded),
+            Self::Broken(broken) => broken.last_good.as_ref(),
+        }
+    }
 }
 
 fn broken(id: CampaignId, path: String, diagnostics: Diagnostics) -> Entry {
@@ -140,6 +190,7 @@ fn broken(id: CampaignId, path: String, diagnostics: Diagnostics) -> Entry {
         id,
         path,
         diagnostics,
+        last_good: None,
     }))
 }
 
@@ -153,26 +204,135 @@ fn settings_are_broken() -> Diagnostic {
 pub(super) enum Found {
     /// One file has it and can be read.
     Draft(Box<Draft>),
+    /// It was loaded before, and nothing of it has changed.
+    Kept(Arc<Loaded>),
     /// Its file can't be read, or several claim it.
     Unusable(Broken),
+}
+
+/// Campaigns that were loaded before and are untouched since, by the path of their file.
+pub(super) type KeptByPath = BTreeMap<String, Arc<Loaded>>;
+
+fn kept_by_path(
+    before: Option<&Snapshot>,
+    tree: &Tree,
+    schemas: &BTreeMap<SourceName, Arc<Schema>>,
+) -> KeptByPath {
+    let entries = before
+        .into_iter()
+        .flat_map(|before| before.campaigns.values());
+    entries
+        .filter_map(|entry| match entry {
+            Entry::Ready(loaded) if loaded.is_as_before(tree, schemas) => {
+                Some((loaded.campaign.file.path().to_owned(), loaded.clone()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+impl Found {
+    fn id(&self) -> &CampaignId {
+        match self {
+            Self::Draft(draft) => &draft.campaign.id,
+            Self::Kept(loaded) => &loaded.campaign.id,
+            Self::Unusable(broken) => &broken.id,
+        }
+    }
+}
+
+/// A campaign can't be what another one still is: while both are there, nobody could say whose the history is.
+fn refuse_shared_histories(all: &mut [Found]) {
+    let ids: BTreeSet<CampaignId> = all.iter().map(|found| found.id().clone()).collect();
+    let mut heirs: BTreeMap<CampaignId, Vec<CampaignId>> = BTreeMap::new();
+    for found in all.iter() {
+        if let Found::Draft(draft) = found {
+            for other in &draft.campaign.was {
+                heirs
+                    .entry(other.clone())
+                    .or_default()
+                    .push(draft.campaign.id.clone());
+            }
+        }
+    }
+    for found in all {
+        let Found::Draft(draft) = found else { continue };
+        let mut wrong = Vec::new();
+        for other in &draft.campaign.was {
+            let rival = heirs[other].iter().find(|heir| **heir != draft.campaign.id);
+            if ids.contains(other) {
+                let message = format!("`was` names `{other}`, which is a campaign of its own");
+                wrong.push((message, "take its file away, or take it out of `was`"));
+            } else if let Some(rival) = rival {
+                let message = format!("`was` names `{other}`, and so does `{rival}`");
+                wrong.push((message, "only one can go on with its history"));
+            }
+        }
+        for (message, help) in wrong {
+            let place = draft
+                .was_place
+                .clone()
+                .unwrap_or_else(|| draft.id_place.clone());
+            draft
+                .diagnostics
+                .push(Diagnostic::error("shared-history", place, message).help(help));
+        }
+    }
 }
 
 /// The path of a campaign file, and what is in it or why it can't be read.
 type ReadFile = (String, Result<Box<Draft>, Diagnostic>);
 
 /// Reads all campaign files, one [`Found`] an id, in the order of their paths.
-pub(super) fn read_campaigns(tree: &Tree, settings: Option<&Settings>) -> Vec<Found> {
-    let mut by_id: BTreeMap<CampaignId, Vec<ReadFile>> = BTreeMap::new();
-    for path in tree.paths_in(campaign::FOLDER, ".toml") {
-        let (id, read) = match tree.open(path) {
-            Some(Ok(file)) => {
+pub(super) fn read_campaigns(
+    tree: &Tree,
+    settings: Option<&Settings>,
+    kept: &KeptByPath,
+) -> Vec<Found> {
+    let read = |path: &str| -> Option<(CampaignId, ReadFile)> {
+        let (id, read) = match tree.open(path)? {
+            Ok(file) => {
                 let draft = campaign::read(&file, tree, settings);
                 (draft.campaign.id.clone(), Ok(Box::new(draft)))
             }
-            Some(Err(diagnostic)) => (campaign::id_of_path(path).0, Err(diagnostic)),
-            None => continue,
+            Err(diagnostic) => (campaign::id_of_path(path).0, Err(diagnostic)),
         };
-        by_id.entry(id).or_default().push((path.to_owned(), read));
+        Some((id, (path.to_owned(), read)))
+    };
+    // A campaign that shares its id, or its history, with another one is looked at with it.
+    let ids: BTreeSet<&CampaignId> = kept.values().map(|loaded| &loaded.campaign.id).collect();
+    let mut by_id: BTreeMap<CampaignId, Vec<ReadFile>> = BTreeMap::new();
+    for path in tree.paths_in(campaign::FOLDER, ".toml") {
+        if kept.contains_key(path) {
+            continue;
+        }
+        if let Some((id, file)) = read(path) {
+            by_id.entry(id).or_default().push(file);
+        }
+    }
+    let drafts = by_id
+        .values()
+        .flatten()
+        .filter_map(|(_, read)| read.as_ref().ok());
+    let claimed: BTreeSet<CampaignId> = drafts
+        .flat_map(|draft| draft.campaign.was.iter().cloned())
+        .collect();
+    let is_alone = |loaded: &Loaded| {
+        let campaign = &loaded.campaign;
+        !by_id.contains_key(&campaign.id)
+            && campaign
+                .was
+                .iter()
+                .all(|was| !ids.contains(was) && !by_id.contains_key(was) && !claimed.contains(was))
+    };
+    let (alone, shared): (Vec<_>, Vec<_>) = kept.iter().partition(|(_, loaded)| is_alone(loaded));
+    for (path, _) in shared {
+        if let Some((id, file)) = read(path) {
+            by_id.entry(id).or_default().push(file);
+        }
+    }
+    for files in by_id.values_mut() {
+        files.sort_by(|one, other| one.0.cmp(&other.0));
     }
     let mut all: Vec<(String, Found)> = by_id
         .into_iter()
@@ -188,6 +348,11 @@ pub(super) fn read_campaigns(tree: &Tree, settings: Option<&Settings>) -> Vec<Fo
             (path, found)
         })
         .collect();
+    all.extend(
+        alone
+            .into_iter()
+            .map(|(path, loaded)| (path.clone(), Found::Kept(loaded.clone()))),
+    );
     all.sort_by(|one, other| one.0.cmp(&other.0));
     all.into_iter().map(|(_, found)| found).collect()
 }
@@ -225,6 +390,7 @@ fn unusable(id: CampaignId, files: Vec<ReadFile>) -> Broken {
         id,
         path: paths.into_iter().next().unwrap_or_default(),
         diagnostics,
+        last_good: None,
     }
 }
 
@@ -252,12 +418,9 @@ fn compile(
         ..
     } = draft;
     // One source that can't be read now leaves all fields unchecked.
-    let sources: Option<Vec<Arc<Schema>>> = campaign
-        .audience
-        .sources
-        .iter()
-        .map(|source| schemas.get(source).cloned())
-        .collect();
+    let sources = campaign.audience.sources.iter();
+    let known: Vec<_> = sources.map(|source| schemas.get(source).cloned()).collect();
+    let sources: Option<Vec<Arc<Schema>>> = known.iter().cloned().collect();
     let schemas = sources.unwrap_or_default();
     let used = scripts.used_by(&campaign);
     let of_scripts = scripts.errors_in(&used);
@@ -290,6 +453,8 @@ fn compile(
             Ok(Loaded {
                 content_digest: pin::content_digest(tree, &parts, &sender, &topic, &zone),
                 files: pin::files(tree, &parts),
+                schemas: known,
+                findings: diagnostics.clone(),
                 campaign,
                 sender,
                 topic,

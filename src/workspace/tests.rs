@@ -1,7 +1,7 @@
 //! What the tests of this room share: a small workspace with kinds of sources and transports of its own; and what holds for
 //! all files of a workspace together.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use super::{
     Additions, Settings, Tree,
@@ -129,13 +129,14 @@ pub(super) fn lines(diagnostics: &Diagnostics) -> Vec<String> {
 
 fn found(files: &[(&str, &str)]) -> Vec<String> {
     let settings = settings(SETTINGS).0.unwrap();
-    read_campaigns(&tree(files), Some(&settings))
+    read_campaigns(&tree(files), Some(&settings), &BTreeMap::new())
         .into_iter()
         .map(|found| match found {
             Found::Draft(draft) => {
                 assert_eq!(lines(&draft.diagnostics), Vec::<String>::new());
                 draft.campaign.id.to_string()
             }
+            Found::Kept(_) => unreachable!("nothing was loaded before"),
             Found::Unusable(broken) => {
                 format!("{}: {}", broken.id, lines(&broken.diagnostics).join("; "))
             }
@@ -177,7 +178,7 @@ fn a_campaign_that_is_not_utf8_breaks_alone() {
     let settings = settings(SETTINGS).0.unwrap();
     let mut tree = tree(&[("campaigns/b.toml", CAMPAIGN)]);
     tree.insert("campaigns/a.toml", &b"name = \"\xff\""[..]);
-    let found = read_campaigns(&tree, Some(&settings));
+    let found = read_campaigns(&tree, Some(&settings), &BTreeMap::new());
     assert!(
         matches!(&found[..], [Found::Unusable(broken), Found::Draft(_)]
         if broken.id.as_str() == "a" && broken.diagnostics.has_errors())
@@ -190,7 +191,7 @@ fn without_settings_a_campaign_is_checked_for_all_that_does_not_depend_on_them()
         "campaigns/a.toml",
         "topic = \"nobody knows\"\nenabeld = true\n[audience]\nsource = \"x\"\n[email]\nvia = \"y\"\nsubject = \"s\"\nbody_text = \"b\"",
     )]);
-    let found = read_campaigns(&tree, None);
+    let found = read_campaigns(&tree, None, &BTreeMap::new());
     let [Found::Draft(draft)] = &found[..] else {
         panic!("one draft is expected");
     };
@@ -214,6 +215,9 @@ fn deep_nesting_is_an_error_and_no_overflow() {
     ] {
         assert!(settings(&opening).0.is_none());
         let file = [("campaigns/a.toml", opening.as_str())];
-        assert_eq!(read_campaigns(&tree(&file), None).len(), 1);
+        assert_eq!(
+            read_campaigns(&tree(&file), None, &BTreeMap::new()).len(),
+            1
+        );
     }
 }

@@ -136,6 +136,12 @@ impl Tree {
         }
     }
 
+    /// Whether each of these files is here, as it is there.
+    pub(super) fn holds(&self, part: &Self) -> bool {
+        let is_here = |(path, bytes): (&String, &Arc<[u8]>)| self.files.get(path) == Some(bytes);
+        part.files.iter().all(is_here)
+    }
+
     /// The files as one sequence of bytes, always the same for the same files.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();

@@ -85,7 +85,8 @@ impl Drop for Daemon {
     }
 }
 
-fn get(port: u16, path: &str) -> Option<String> {
+/// What the daemon answers to a GET, headers and all.
+pub fn get(port: u16, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream
         .set_read_timeout(Some(Duration::from_secs(10)))

@@ -5,6 +5,7 @@ pub mod browser;
 pub mod daemon;
 pub mod mail;
 pub mod peers;
+pub mod runs;
 pub mod smtp_server;
 pub mod smtp_sink;
 pub mod workspace;

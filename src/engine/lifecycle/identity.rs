@@ -5,9 +5,15 @@ use std::sync::Arc;
 use crate::{
     control::Refused,
     engine::Engine,
-    model::{CampaignId, HoldReason},
+    model::{CampaignId, HoldReason, Period, Unit},
     store::{CampaignRecord, Sighting},
     workspace::{Entry, Snapshot},
+};
+
+/// For how long after a campaign vanished a new one may be the same: later, it is one that came after it.
+const SUSPICIOUS_FOR: Period = Period {
+    count: 7,
+    unit: Unit::Day,
 };
 
 impl Engine {
@@ -53,6 +59,7 @@ impl Engine {
             diagnostics: snapshot.diagnostics.clone(),
         };
         self.keep_known_ids(&mut named);
+        self.go_on_with_last_good(&mut named).await?;
         self.snapshot.store(Arc::new(named));
         Ok(())
     }
@@ -80,8 +87,11 @@ impl Engine {
         before: &[CampaignRecord],
         sightings: &[Sighting],
     ) -> Result<(), Refused> {
-        let gone =
-            |record: &&CampaignRecord| !sightings.iter().any(|sighting| sighting.id == record.id);
+        let long_ago = SUSPICIOUS_FOR.before(self.clock.now());
+        let gone = |record: &&CampaignRecord| {
+            !sightings.iter().any(|sighting| sighting.id == record.id)
+                && record.removed_at.is_none_or(|at| at > long_ago)
+        };
         for new in sightings
             .iter()
             .filter(|sighting| !before.iter().any(|record| record.id == sighting.id))
@@ -89,13 +99,18 @@ impl Engine {
             if self.declares_its_id(&new.id) {
                 continue;
             }
+            let ids = self.ids_of(&new.id);
             let twin = before.iter().filter(gone).find(|record| {
-                new.source.is_some() && record.source == new.source && record.topic == new.topic
+                !ids.contains(&record.id)
+                    && new.source.is_some()
+                    && record.source == new.source
+                    && record.topic == new.topic
             });
             if let Some(twin) = twin {
                 tracing::warn!(
                     campaign = %new.id, like = %twin.id,
-                    "it looks like a renamed campaign: its runs are held until it says `id = \"{}\"`", twin.id
+                    "it looks like a renamed campaign: its runs are held until it says `id = \"{0}\"` or `was = [\"{0}\"]`, or one of \
+                     them is approved", twin.id
                 );
                 self.store()?
                     .set_setting(&suspect_key(&new.id), twin.id.as_str().as_bytes())
@@ -121,7 +136,8 @@ impl Engine {
             return Ok(None);
         }
         let kept = self.store()?.setting(&suspect_key(id)).await?;
-        Ok(kept.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok()))
+        let twin = kept.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok());
+        Ok(twin.filter(|twin| !self.ids_of(id).contains(twin)))
     }
 
     /// The hold of a campaign that may be a renaming of one that vanished.

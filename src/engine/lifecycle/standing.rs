@@ -10,13 +10,11 @@ use chrono::{DateTime, Utc};
 use crate::{
     control::Refused,
     engine::Engine,
-    model::{CampaignId, HoldReason, Period, Run, RunState},
+    model::{CampaignId, HoldReason, Run, RunState},
     store::{CampaignRecord, RunChange, RunFilter},
-    workspace::Entry,
 };
 
-/// How long a file may be away before what was not sent is cancelled.
-pub(super) const REMOVAL_GRACE: Period = Period::minutes(10);
+use super::presence::REMOVAL_GRACE;
 
 /// What should become of a campaign's runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,16 +29,13 @@ pub(in crate::engine) enum Standing {
     AsTheyAre,
 }
 
+/// Which campaigns are known, by id.
+type Records = BTreeMap<CampaignId, CampaignRecord>;
+
 impl Engine {
-    /// Holds, releases and ends runs as the campaigns' files and `stop` say.
+    /// Holds, releases, re-plans, starts and ends runs as the campaigns' files, `stop` and the clock say.
     pub(crate) async fn hold_and_release(self: &Arc<Self>) -> Result<(), Refused> {
-        let (store, now) = (self.store()?, self.clock.now());
-        let records: BTreeMap<_, _> = store
-            .campaigns()
-            .await?
-            .into_iter()
-            .map(|record| (record.id.clone(), record))
-            .collect();
+        let (store, now, records) = (self.store()?, self.clock.now(), self.records().await?);
         let open = vec![
             RunState::Sending,
             RunState::Scheduled,
@@ -58,7 +53,7 @@ impl Engine {
             runs.iter().any(is_sending)
         });
         for run in runs {
-            let standing = self.standing(&run.campaign, records.get(&run.campaign), now);
+            let standing = self.standing(&run.campaign, &records, now);
             if let Err(error) = self.apply(&run, standing).await {
                 tracing::error!(run = %run.id, %error, "what its files say is not in force yet");
             }
@@ -66,68 +61,103 @@ impl Engine {
         Ok(())
     }
 
+    async fn records(&self) -> Result<Records, Refused> {
+        let records = self.store()?.campaigns().await?;
+        let by_id = |record: CampaignRecord| (record.id.clone(), record);
+        Ok(records.into_iter().map(by_id).collect())
+    }
+
     /// What should become of a campaign's runs now.
     pub(in crate::engine) async fn standing_of(
         &self,
         id: &CampaignId,
     ) -> Result<Standing, Refused> {
-        let records = self.store()?.campaigns().await?;
-        let record = records.iter().find(|record| record.id == *id);
-        Ok(self.standing(id, record, self.clock.now()))
+        Ok(self.standing(id, &self.records().await?, self.clock.now()))
     }
 
-    fn standing(
-        &self,
-        id: &CampaignId,
-        record: Option<&CampaignRecord>,
-        now: DateTime<Utc>,
-    ) -> Standing {
-        let stopped = record.is_some_and(|record| record.stopped_at.is_some());
+    fn standing(&self, id: &CampaignId, records: &Records, now: DateTime<Utc>) -> Standing {
+        // The runs of one that goes on under another name are that one's.
+        let heir = self.heir_of(id);
+        let is_stopped = |id: &CampaignId| {
+            records
+                .get(id)
+                .is_some_and(|record| record.stopped_at.is_some())
+        };
+        let stopped = is_stopped(id) || is_stopped(&heir);
         let snapshot = self.snapshot();
         if snapshot.settings.is_none() && !self.files_gone.load(Ordering::Relaxed) {
             // Broken settings start nothing; what runs goes on with the last good ones, but for what is taken away.
-            return match snapshot.campaigns.get(id) {
+            return match snapshot.campaigns.get(&heir) {
                 _ if stopped => Standing::Held(HoldReason::Stopped),
                 None => Standing::Held(HoldReason::Removed),
                 Some(_) => Standing::AsTheyAre,
             };
         }
-        match snapshot.campaigns.get(id) {
-            Some(Entry::Ready(loaded)) if !loaded.campaign.enabled => Standing::Over("disabled"),
-            _ if stopped => Standing::Held(HoldReason::Stopped),
-            Some(Entry::Ready(_)) => Standing::Good,
-            Some(Entry::Broken(_)) => Standing::Held(HoldReason::Broken),
-            None => match record
-                .filter(|_| snapshot.settings.is_some())
-                .and_then(|record| record.removed_at)
-            {
-                Some(at) if REMOVAL_GRACE.after(at) <= now => Standing::Over("removed"),
-                _ => Standing::Held(HoldReason::Removed),
+        match snapshot.campaigns.get(&heir) {
+            Some(entry) => match entry.in_force() {
+                Some(loaded) if !loaded.campaign.enabled => Standing::Over("disabled"),
+                _ if stopped => Standing::Held(HoldReason::Stopped),
+                Some(_) => Standing::Good,
+                None => Standing::Held(HoldReason::Broken),
             },
+            None if stopped => Standing::Held(HoldReason::Stopped),
+            None => {
+                let record = records.get(id).filter(|_| snapshot.settings.is_some());
+                let over = record.and_then(|record| {
+                    let grace = record.removal_grace.unwrap_or(REMOVAL_GRACE);
+                    Some(grace.after(record.removed_at?))
+                });
+                match over {
+                    Some(over) if over <= now => Standing::Over("removed"),
+                    _ => Standing::Held(HoldReason::Removed),
+                }
+            }
         }
     }
 
     async fn apply(self: &Arc<Self>, run: &Run, standing: Standing) -> Result<(), Refused> {
         let held_by_files = held_by_files(run);
-        let (state, reason) = match standing {
-            Standing::Over(why) => {
-                return self.end_run(run, why).await;
-            }
+        let waits = matches!(run.state, RunState::Scheduled | RunState::AwaitingApproval);
+        match standing {
+            Standing::Over(why) => self.end_run(run, why).await,
             Standing::Held(reason)
                 if run.state == RunState::Sending
+                    || waits
                     || held_by_files.is_some_and(|held| held != reason) =>
             {
-                (RunState::Held, Some(reason.to_string()))
+                self.shift(run, RunState::Held, Some(reason.to_string()))
+                    .await
             }
-            Standing::Good if held_by_files.is_some() => (RunState::Sending, None),
-            _ => return Ok(()),
-        };
-        tracing::info!(run = %run.id, campaign = %run.campaign, %state, reason = reason.as_deref(), "run");
+            Standing::Good => {
+                if self.replan_if_edited(run).await? {
+                    return Ok(());
+                }
+                if waits || held_by_files.is_some() {
+                    let (state, reason) = self.gate_of(run, false).await?.state();
+                    return self.shift(run, state, reason).await;
+                }
+                Ok(())
+            }
+            Standing::Held(_) | Standing::AsTheyAre => Ok(()),
+        }
+    }
+
+    /// Moves a run to where it stands, unless it stands there or has moved meanwhile.
+    async fn shift(
+        &self,
+        run: &Run,
+        state: RunState,
+        reason: Option<String>,
+    ) -> Result<(), Refused> {
         let change = RunChange {
             state,
             reason,
             released: None,
         };
+        if (run.state, &run.reason) == (state, &change.reason) {
+            return Ok(());
+        }
+        tracing::info!(run = %run.id, campaign = %run.campaign, %state, reason = change.reason.as_deref(), "run");
         self.store()?
             .move_run(run.id, &[run.state], change, self.clock.now())
             .await?;
@@ -137,9 +167,11 @@ impl Engine {
 }
 
 /// Why a run is held, where that ends by itself.
-pub(super) fn held_by_files(run: &Run) -> Option<HoldReason> {
-    [HoldReason::Removed, HoldReason::Broken, HoldReason::Stopped]
-        .into_iter()
+pub(in crate::engine) fn held_by_files(run: &Run) -> Option<HoldReason> {
+    HoldReason::ALL
+        .iter()
+        .copied()
+        .filter(|reason| reason.ends_by_itself())
         .find(|reason| {
             run.state == RunState::Held && run.reason.as_deref() == Some(reason.as_str())
         })

@@ -7,13 +7,15 @@ use chrono::TimeDelta;
 use crate::{
     control::Refused,
     engine::Engine,
-    model::{HoldReason, Period, RunState, Status},
+    model::{HoldReason, Period, Run, RunState, Status},
     store::{RunChange, RunFilter},
+    workspace::Entry,
 };
 
 use super::standing::held_by_files;
 
-/// Runs that were open when the store's last holder was last alive longer ago than this are held: the store may be a backup.
+/// Runs that were open when the store's last holder was last alive longer ago than their campaign's `grace` are held: the store
+/// may be a backup. This long, where there is no schedule and so no grace.
 const STALE_AFTER: Period = Period::hours(1);
 
 impl Engine {
@@ -24,9 +26,13 @@ impl Engine {
             .writing
             .as_ref()
             .and_then(|writing| writing.last_heartbeat);
-        let stale = last.filter(|last| STALE_AFTER.after(*last) < now);
         let filter = RunFilter {
-            states: vec![RunState::Sending, RunState::Held],
+            states: vec![
+                RunState::Sending,
+                RunState::Held,
+                RunState::Scheduled,
+                RunState::AwaitingApproval,
+            ],
             ..RunFilter::default()
         };
         for run in store.runs(filter).await? {
@@ -34,7 +40,8 @@ impl Engine {
             if run.state == RunState::Held && held_by_files(&run).is_none() {
                 continue;
             }
-            if let Some(last) = stale {
+            let grace = self.grace_of(&run);
+            if let Some(last) = last.filter(|last| grace.after(*last) < now) {
                 tracing::error!(
                     run = %run.id, last_alive = %last, away = %TimeDelta::minutes((now - last).num_minutes()),
                     "held as stale_ledger: nothing wrote this store for so long that it may be a restored backup"
@@ -65,5 +72,14 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    fn grace_of(&self, run: &Run) -> Period {
+        let snapshot = self.snapshot();
+        let entry = snapshot.campaigns.get(&self.heir_of(&run.campaign));
+        let schedule = entry
+            .and_then(Entry::in_force)
+            .and_then(|loaded| loaded.campaign.schedule.as_ref());
+        schedule.map_or(STALE_AFTER, |schedule| schedule.grace)
     }
 }

@@ -162,6 +162,26 @@ impl Store for Ledger {
     async fn change_campaign(&self, _: &CampaignId, _: CampaignChange) -> Result<()> {
         unimplemented!()
     }
+    async fn take_over_history(
+        &self,
+        _: &CampaignId,
+        _: Vec<CampaignId>,
+        _: DateTime<Utc>,
+    ) -> Result<Vec<CampaignId>> {
+        unimplemented!()
+    }
+    async fn histories(&self) -> Result<Vec<(CampaignId, CampaignId)>> {
+        unimplemented!()
+    }
+    async fn replan(&self, _: Lease, _: RunId, _: NewRun) -> Result<Run> {
+        unimplemented!()
+    }
+    async fn approve(&self, _: Lease, _: Approval) -> Result<()> {
+        unimplemented!()
+    }
+    async fn approvals(&self, _: RunId) -> Result<Vec<Approval>> {
+        unimplemented!()
+    }
     async fn open_run(&self, _: Lease, _: NewRun, _: DateTime<Utc>) -> Result<Opened> {
         unimplemented!()
     }

@@ -363,6 +363,9 @@ pub(super) fn run(id: u32, campaign: &str, name: &str, ended: Option<DateTime<Ut
         started_at: Some(days_ago(100)),
         ended_at: ended,
         released: false,
+        limit: None,
+        asked: false,
+        begun: true,
         totals: Totals::default(),
     }
 }

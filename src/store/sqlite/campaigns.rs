@@ -12,8 +12,7 @@ use crate::{
     store::{CampaignChange, CampaignRecord, Sighting},
 };
 
-const COLUMNS: &str =
-    "id, name, source, topic, first_seen, last_seen, removed_at, cursor, stopped_at";
+const COLUMNS: &str = "id, name, source, topic, first_seen, last_seen, removed_at, cursor, stopped_at, vanished_at, removal_grace";
 
 pub(super) fn all(db: &Connection) -> Result<Vec<CampaignRecord>> {
     let mut all = db.prepare_cached(&format!("SELECT {COLUMNS} FROM campaign ORDER BY id"))?;
@@ -28,9 +27,11 @@ pub(super) fn sight(
     now: DateTime<Utc>,
 ) -> Result<Vec<CampaignRecord>> {
     let mut sight = db.prepare_cached(&format!(
-        "INSERT INTO campaign (id, name, source, topic, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+        "INSERT INTO campaign (id, name, source, topic, first_seen, last_seen, removal_grace)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)
          ON CONFLICT DO UPDATE SET name = excluded.name, source = coalesce(excluded.source, source),
-             topic = coalesce(excluded.topic, topic), last_seen = excluded.last_seen, removed_at = NULL
+             topic = coalesce(excluded.topic, topic), last_seen = excluded.last_seen, removed_at = NULL,
+             vanished_at = NULL, removal_grace = coalesce(excluded.removal_grace, removal_grace)
          RETURNING {COLUMNS}"
     ))?;
     let mut records = Vec::with_capacity(sightings.len());
@@ -40,7 +41,8 @@ pub(super) fn sight(
             sighting.name,
             sighting.source.as_ref().map(SourceName::as_str),
             sighting.topic.as_ref().map(TopicName::as_str),
-            At(now)
+            At(now),
+            sighting.removal_grace.map(|grace| grace.to_string())
         ];
         records.push(sight.query_row(values, record)?);
     }
@@ -52,6 +54,7 @@ pub(super) fn change(db: &Connection, id: &CampaignId, change: CampaignChange) -
         CampaignChange::Cursor(at) => ("cursor", Some(at)),
         CampaignChange::RemovedAt(at) => ("removed_at", at),
         CampaignChange::StoppedAt(at) => ("stopped_at", at),
+        CampaignChange::VanishedAt(at) => ("vanished_at", at),
     };
     let changed = db
         .prepare_cached(&format!("UPDATE campaign SET {column} = ?2 WHERE id = ?1"))?
@@ -60,6 +63,39 @@ pub(super) fn change(db: &Connection, id: &CampaignId, change: CampaignChange) -
         return Err(refused(format!("no campaign {id} was ever seen")));
     }
     Ok(())
+}
+
+/// Who took over whose history.
+pub(super) fn histories(db: &Connection) -> Result<Vec<(CampaignId, CampaignId)>> {
+    let mut all = db.prepare_cached("SELECT campaign, was FROM history ORDER BY campaign, was")?;
+    let pairs = all.query_map([], |row| {
+        Ok((row.get::<_, Text<_>>(0)?.0, row.get::<_, Text<_>>(1)?.0))
+    })?;
+    Ok(pairs.collect::<rusqlite::Result<_>>()?)
+}
+
+/// A run of theirs that has begun stays theirs: its messages carry their name.
+pub(super) fn take_over_history(
+    db: &Connection,
+    id: &CampaignId,
+    was: &[CampaignId],
+    now: DateTime<Utc>,
+) -> Result<Vec<CampaignId>> {
+    let mut note = db.prepare_cached(
+        "INSERT INTO history (campaign, was, at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+    )?;
+    let mut hand_over = db.prepare_cached(
+        "UPDATE OR IGNORE run SET campaign = ?1
+         WHERE campaign = ?2 AND started_at IS NULL AND ended_at IS NULL",
+    )?;
+    let mut new = Vec::new();
+    for other in was.iter().filter(|other| *other != id) {
+        hand_over.execute([id.as_str(), other.as_str()])?;
+        if note.execute(params![id.as_str(), other.as_str(), At(now)])? > 0 {
+            new.push(other.clone());
+        }
+    }
+    Ok(new)
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<CampaignRecord> {
@@ -75,5 +111,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<CampaignRecord> {
         removed_at: at(6)?,
         cursor: at(7)?,
         stopped_at: at(8)?,
+        vanished_at: at(9)?,
+        removal_grace: row.get::<_, Option<Text<_>>>(10)?.map(|grace| grace.0),
     })
 }

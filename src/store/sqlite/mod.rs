@@ -5,6 +5,7 @@
 
 mod advance;
 mod again;
+mod approvals;
 mod campaigns;
 mod claim;
 mod codes;
@@ -36,8 +37,8 @@ use super::{
     TakenOver,
 };
 use crate::model::{
-    AddressHash, CampaignId, Counts, Delivery, DeliveryId, InDoubtPolicy, OccurrenceName, Outcomes,
-    RecipientHash, Run, RunId, RunState, Status, Subject, Suppression, SuppressionReason,
+    AddressHash, Approval, CampaignId, Counts, Delivery, DeliveryId, InDoubtPolicy, OccurrenceName,
+    Outcomes, RecipientHash, Run, RunId, RunState, Status, Subject, Suppression, SuppressionReason,
     TopicName,
 };
 
@@ -187,6 +188,22 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn take_over_history(
+        &self,
+        id: &CampaignId,
+        was: Vec<CampaignId>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<CampaignId>> {
+        let id = id.clone();
+        self.writer()?
+            .control(move |db| campaigns::take_over_history(db, &id, &was, now))
+            .await
+    }
+
+    async fn histories(&self) -> Result<Vec<(CampaignId, CampaignId)>> {
+        self.readers.ask(campaigns::histories).await
+    }
+
     async fn open_run(&self, lease: Lease, run: NewRun, now: DateTime<Utc>) -> Result<Opened> {
         self.writer()?
             .control(move |db| runs::open(db, lease, &run, now))
@@ -233,6 +250,28 @@ impl Store for SqliteStore {
             .await?;
         self.remove_rows(lease, run, move |db| removal::remove_run(db, run))
             .await
+    }
+
+    async fn replan(&self, lease: Lease, run: RunId, new: NewRun) -> Result<Run> {
+        self.writer()?
+            .control(move |db| removal::unseal_untouched(db, lease, run))
+            .await?;
+        let mut removal = Removal::new(lease, run);
+        let work = move |db: &rusqlite::Connection, rows| {
+            let gone = removal.step(db, rows)?;
+            gone.then(|| runs::renew(db, run, &new)).transpose()
+        };
+        self.writer()?.long(work).await
+    }
+
+    async fn approve(&self, lease: Lease, approval: Approval) -> Result<()> {
+        self.writer()?
+            .control(move |db| approvals::add(db, lease, &approval))
+            .await
+    }
+
+    async fn approvals(&self, run: RunId) -> Result<Vec<Approval>> {
+        self.readers.ask(move |db| approvals::of(db, run)).await
     }
 
     async fn keep_bundle(&self, hash: &str, bytes: &[u8]) -> Result<()> {

@@ -147,7 +147,7 @@ pub(super) fn seal(
     check_planning(db, lease, run)?;
     db.prepare_cached(
         "UPDATE run SET content_digest = ?2, plan_digest = ?3, total = ?4, matched = ?5, to_send = ?6, state = ?7,
-             reason = ?8, sealed_at = ?9, epoch = epoch + 1 WHERE id = ?1",
+             reason = ?8, sealed_at = ?9, over_limit = ?10, epoch = epoch + 1 WHERE id = ?1",
     )?
     .execute(params![
         Id(run),
@@ -158,7 +158,8 @@ pub(super) fn seal(
         seal.totals.to_send as i64,
         seal.state.as_str(),
         seal.reason,
-        At(now)
+        At(now),
+        seal.limit
     ])?;
     runs::note_times(db, run, seal.state, now)
 }

@@ -42,6 +42,22 @@ pub(super) fn unseal(db: &Connection, lease: Lease, run: RunId) -> Result<()> {
     }
 }
 
+/// The first step of planning anew, which is refused once messages of the run may have been claimed.
+pub(super) fn unseal_untouched(db: &Connection, lease: Lease, run: RunId) -> Result<()> {
+    let touched: Option<bool> = db
+        .prepare_cached(
+            "SELECT started_at IS NOT NULL OR ended_at IS NOT NULL FROM run WHERE id = ?1",
+        )?
+        .query_row([Id(run)], |row| row.get(0))
+        .optional()?;
+    if touched == Some(true) {
+        return Err(refused(format!(
+            "run {run} was sending, so it can't be planned again"
+        )));
+    }
+    unseal(db, lease, run)
+}
+
 /// The rows of a half plan, being removed.
 pub(super) struct Removal {
     lease: Lease,

@@ -15,7 +15,8 @@ use crate::{
 };
 
 const COLUMNS: &str = "id, campaign, occurrence, due, state, reason, topic, purpose, bundle, content_digest, plan_digest, \
-    opened_at, sealed_at, started_at, ended_at, released, total, matched, to_send";
+    opened_at, sealed_at, started_at, ended_at, released, total, matched, to_send, over_limit, \
+    asked, begun";
 
 pub(super) fn open(
     db: &Connection,
@@ -29,8 +30,8 @@ pub(super) fn open(
     }
     let run = db
         .prepare_cached(&format!(
-            "INSERT INTO run (campaign, occurrence, due, state, topic, purpose, bundle, layout, opened_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING {COLUMNS}"
+            "INSERT INTO run (campaign, occurrence, due, state, topic, purpose, bundle, layout, opened_at, asked)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING {COLUMNS}"
         ))?
         .query_row(
             params![
@@ -42,16 +43,47 @@ pub(super) fn open(
                 new.purpose.as_str(),
                 new.bundle,
                 new.layout,
-                At(now)
+                At(now),
+                new.asked
             ],
             record,
         )?;
+    open_queues(db, run.id, new)?;
+    Ok(Opened::New(run))
+}
+
+fn open_queues(db: &Connection, run: RunId, new: &NewRun) -> Result<()> {
     let mut queue =
         db.prepare_cached("INSERT INTO queue (run, channel, transport) VALUES (?1, ?2, ?3)")?;
     for (channel, transport) in &new.queues {
-        queue.execute(params![Id(run.id), Code(*channel), transport.as_str()])?;
+        queue.execute(params![Id(run), Code(*channel), transport.as_str()])?;
     }
-    Ok(Opened::New(run))
+    Ok(())
+}
+
+/// What a run whose rows are gone is planned for anew.
+pub(super) fn renew(db: &Connection, run: RunId, new: &NewRun) -> Result<Run> {
+    db.prepare_cached("DELETE FROM queue WHERE run = ?1")?
+        .execute([Id(run)])?;
+    let renewed = db
+        .prepare_cached(&format!(
+            "UPDATE run SET due = ?2, topic = ?3, purpose = ?4, bundle = ?5, layout = ?6, reason = NULL, released = 0,
+                 over_limit = NULL, content_digest = NULL, plan_digest = NULL, sealed_at = NULL
+             WHERE id = ?1 RETURNING {COLUMNS}"
+        ))?
+        .query_row(
+            params![
+                Id(run),
+                At(new.occurrence.due),
+                new.topic.as_str(),
+                new.purpose.as_str(),
+                new.bundle,
+                new.layout
+            ],
+            record,
+        )?;
+    open_queues(db, run, new)?;
+    Ok(renewed)
 }
 
 pub(super) fn one(db: &Connection, id: RunId) -> Result<Option<Run>> {
@@ -220,5 +252,8 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Run> {
             matched: total(17)?,
             to_send: total(18)?,
         },
+        limit: row.get(19)?,
+        asked: row.get(20)?,
+        begun: row.get(21)?,
     })
 }

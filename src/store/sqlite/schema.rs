@@ -16,7 +16,7 @@ const APPLICATION: i32 = 0x4341_4d50;
 
 /// What brings a file from version n to n + 1, in order; `PRAGMA user_version` says how many of them a file has had. One that was
 /// released is never edited.
-const MIGRATIONS: &[&str] = &[V1];
+const MIGRATIONS: &[&str] = &[V1, V2];
 
 /// The first tables.
 ///
@@ -71,6 +71,25 @@ CREATE TABLE suppression (
     hash BLOB NOT NULL, topic TEXT NOT NULL, reason INTEGER NOT NULL, kind INTEGER NOT NULL, at INTEGER NOT NULL,
     shown TEXT NOT NULL, origin TEXT NOT NULL, PRIMARY KEY (hash, topic, reason)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// What came with holds, approvals and histories that are taken over.
+///
+/// `run.over_limit` is the limit that the plan exceeds; `asked`: by a person, not by the schedule. `history`: the campaign took over
+/// what was known of the other.
+const V2: &str = "
+ALTER TABLE campaign ADD COLUMN vanished_at INTEGER;
+ALTER TABLE campaign ADD COLUMN removal_grace TEXT;
+ALTER TABLE run ADD COLUMN over_limit TEXT;
+ALTER TABLE run ADD COLUMN asked INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE history (
+    campaign TEXT NOT NULL, was TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (campaign, was)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE approval (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, content_digest TEXT NOT NULL, plan_digest TEXT NOT NULL,
+    who TEXT NOT NULL, at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX approval_by_run ON approval (run);
 ";
 
 /// A commit copies the log into the file once it has this many pages (of 4 KiB).
@@ -259,7 +278,7 @@ mod tests {
         drop(db);
         let said = words(open_writer(&newer));
         assert!(
-            said.contains("newer Campanile (its tables are version 99, this one knows 1)"),
+            said.contains("newer Campanile (its tables are version 99, this one knows 2)"),
             "{said}"
         );
     }

@@ -36,6 +36,7 @@ fn report() -> StatusReport {
         name: format!("<{id}>"),
         state,
         error: error.map(ToOwned::to_owned),
+        warning: None,
         next: Some("2026-12-01T09:00:00+01:00".parse().unwrap()),
         topic: Some("billing".to_owned()),
     };
@@ -53,6 +54,8 @@ fn report() -> StatusReport {
         due: "2026-12-01T08:00:00Z".parse().unwrap(),
         started_at: None,
         ended_at: None,
+        waits_until: None,
+        approval: None,
     };
     StatusReport {
         daemon: true,

@@ -46,8 +46,9 @@ pub(super) fn read(
     };
     let missed = section.take("missed");
     let grace = section.take("grace");
-    section.not_built("plan_ahead", "planning ahead");
+    let plan_ahead = section.item("plan_ahead");
     let timing = timing(&section, &keys, &timezone);
+    let plan_ahead = plan_ahead.and_then(|item| ahead(&item, timing.as_ref()));
     let (start, until) = span(&keys);
     let schedule = timing.map(|timing| Schedule {
         timing,
@@ -56,6 +57,7 @@ pub(super) fn read(
         until,
         missed: missed.unwrap_or(Missed::Skip),
         grace: grace.unwrap_or(Period::hours(1)),
+        plan_ahead,
         place: section.place(),
     });
     if let (Some(schedule), Some(item)) = (&schedule, &keys.cron) {
@@ -63,6 +65,20 @@ pub(super) fn read(
     }
     section.finish();
     (schedule, timezone)
+}
+
+/// How long before it is due an occurrence is planned.
+fn ahead(item: &Item<'_>, timing: Option<&Timing>) -> Option<Period> {
+    let says_nothing = match timing {
+        Some(Timing::Now) => "`plan_ahead` says nothing with `at = \"now\"`",
+        None => "`plan_ahead` says nothing without `at`, `every` or `cron`",
+        Some(_) => return item.read(),
+    };
+    item.report(Diagnostic::error(
+        "no-rule",
+        item.name.place.clone(),
+        says_nothing,
+    ))
 }
 
 fn zone(item: &Item<'_>) -> Option<Zone> {

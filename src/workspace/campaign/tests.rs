@@ -5,7 +5,9 @@ use proptest::prelude::*;
 
 use super::{Draft, read};
 use crate::{
-    model::{BodyFormat, Channel, Cooldown, Dedupe, Purpose, SourceFile, Timing},
+    model::{
+        BodyFormat, CampaignId, Channel, Cooldown, Dedupe, OnBroken, Purpose, SourceFile, Timing,
+    },
     workspace::tests::{CAMPAIGN, SETTINGS, lines, settings, tree},
 };
 
@@ -79,7 +81,9 @@ fn everything_that_is_built_is_read() {
         r#"
 name = "Renewal reminder"
 id = "renewals"
-on_broken = "hold"
+was = ["renewal", "billing/renewal"]
+on_broken = "last_good"
+removal_grace = "3d"
 topic = "billing"
 purpose = "marketing"
 sender = "acme"
@@ -105,6 +109,10 @@ start = 2026-12-01
 until = 2027-03-31
 missed = "send"
 grace = "2h"
+plan_ahead = "1d"
+[approval]
+required = true
+expires = "36h"
 [reach]
 order = ["email"]
 mode = "first"
@@ -138,6 +146,13 @@ body = "./body.md"
         if period.to_string() == "2w" && time == NaiveTime::from_hms_opt(9, 0, 0).unwrap()));
     assert_eq!(schedule.start.unwrap().to_string(), "2026-12-01");
     assert_eq!(schedule.grace.to_string(), "2h");
+    assert_eq!(schedule.plan_ahead.unwrap().to_string(), "1d");
+    assert!(campaign.approval.required);
+    assert_eq!(campaign.approval.expires.to_string(), "36h");
+    assert_eq!(campaign.removal_grace.to_string(), "3d");
+    assert_eq!(campaign.on_broken, OnBroken::LastGood);
+    let was: Vec<_> = campaign.was.iter().map(CampaignId::as_str).collect();
+    assert_eq!(was, ["renewal", "billing/renewal"]);
     assert_eq!(draft.zone.name(), "America/New_York");
     let email = campaign.email.unwrap();
     assert_eq!(email.body.format, BodyFormat::Markdown);
@@ -150,11 +165,45 @@ body = "./body.md"
 }
 
 #[test]
+fn what_holds_a_campaign_is_checked() {
+    let text = |top: &str, more: &str| format!("{top}\n{CAMPAIGN}\n{more}");
+    let found = findings(&text(
+        "was = [\"x/a\", \"b\", \"b\", 3]\nremoval_grace = \"soon\"\non_broken = \"stop\"",
+        "[approval]\nrequire = true\n[schedule]\nat = \"now\"\nplan_ahead = \"1d\"",
+    ));
+    let starts = [
+        "1:8: `x/a` is its id now",
+        "1:20: `b` stands twice in `was`",
+        "1:25: ",
+        "2:17: `removal_grace`: expected",
+        "3:13: `on_broken`: expected one of hold, last_good",
+    ];
+    for (found, start) in found.iter().zip(starts) {
+        assert!(found.starts_with(start), "{found}: {start}");
+    }
+    let has = |words: &str| found.iter().any(|line| line.contains(words));
+    assert!(
+        has("unknown key `require` in [approval] (did you mean `required`?)"),
+        "{found:?}"
+    );
+    assert!(
+        has("`plan_ahead` says nothing with `at = \"now\"`"),
+        "{found:?}"
+    );
+    let found = findings(&text(
+        "",
+        "[approval]\nrequired = true\nexpires = \"2h\"\n[schedule]\nevery = \"1d\"\nplan_ahead = \"1d\"",
+    ));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("has expired before it is due"),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn what_is_to_come_is_refused_by_name() {
     let text = r#"
-was = ["old"]
-on_broken = "last_good"
-removal_grace = "10m"
 require_tests = true
 topic = "offers"
 [audience]
@@ -164,11 +213,8 @@ max_change = "30%"
 [schedule]
 at = "now"
 timezone = "recipient"
-plan_ahead = "24h"
 [pace]
 rate = "500/1h"
-[approval]
-required = true
 [rollout]
 first = 500
 [stop_if]
@@ -192,8 +238,8 @@ name = "t"
 "#;
     let found = findings(text);
     let expected = [
-        "2:1", "3:13", "4:1", "5:1", "8:11", "9:1", "10:1", "13:12", "14:1", "15:2", "17:2",
-        "19:2", "21:2", "24:8", "28:8", "29:1", "30:2", "33:2", "35:2", "37:3",
+        "2:1", "5:11", "6:1", "7:1", "10:12", "11:2", "13:2", "15:2", "18:8", "22:8", "23:1",
+        "24:2", "27:2", "29:2", "31:3",
     ];
     let places: Vec<_> = found
         .iter()

@@ -64,7 +64,7 @@ fn files(changed: &[(&str, &str)]) -> Tree {
 }
 
 fn load(changed: &[(&str, &str)]) -> Snapshot {
-    load_with(&files(changed), Path::new("/ws"), &schemas(), KINDS)
+    load_with(&files(changed), Path::new("/ws"), &schemas(), KINDS, None)
 }
 
 fn id(text: &str) -> CampaignId {
@@ -146,7 +146,7 @@ fn a_file_that_moves_keeps_its_digest() {
     let mut moved = tree(&FILES[2..]);
     moved.insert("campanile.toml", SETTINGS.as_bytes());
     moved.insert("campaigns/z.toml", named.as_bytes());
-    let after = load_with(&moved, Path::new("/ws"), &schemas(), KINDS);
+    let after = load_with(&moved, Path::new("/ws"), &schemas(), KINDS, None);
     assert_eq!(ready(&after, "a").content_digest, before.content_digest);
 }
 
@@ -217,4 +217,80 @@ fn without_good_settings_nothing_is_ready_and_all_is_still_there() {
             ]
         );
     }
+}
+
+/// The snapshot after a change, loaded with what was known before.
+fn again(before: &Snapshot, changed: &[(&str, &str)]) -> Snapshot {
+    let tree = files(changed);
+    load_with(&tree, Path::new("/ws"), &schemas(), KINDS, Some(before))
+}
+
+#[test]
+fn a_reload_compiles_only_what_changed() {
+    let before = load(&[]);
+    let same = |after: &Snapshot, name| Arc::ptr_eq(&ready(&before, name), &ready(after, name));
+    let untouched = again(&before, &[]);
+    assert!(same(&untouched, "a") && same(&untouched, "other"));
+    // Each of what one is made of; the other is not compiled again.
+    let wise = "fn is_old(r) { r.age > 70 }";
+    for (path, text) in [
+        ("campaigns/a.toml", &*CAMPAIGN.replace("Hello", "Hi")),
+        ("campaigns/a.md", "Hi *{{ first_name }}*."),
+        ("campaigns/keys.txt", "A3"),
+        ("scripts/wise.rhai", wise),
+    ] {
+        let after = again(&before, &[(path, text)]);
+        assert!(!same(&after, "a") && same(&after, "other"), "{path}");
+        let fresh = load(&[(path, text)]);
+        let digest = |snapshot| ready(snapshot, "a").content_digest.clone();
+        assert_eq!(digest(&after), digest(&fresh), "{path}");
+    }
+    let settings = again(
+        &before,
+        &[("campanile.toml", &SETTINGS.replace("Acme", "Other"))],
+    );
+    assert!(!same(&settings, "a") && !same(&settings, "other"));
+    let unused = again(&before, &[("scripts/unused.rhai", "fn f() { 2 }")]);
+    assert!(same(&unused, "a") && same(&unused, "other"));
+}
+
+#[test]
+fn a_reload_sees_other_columns_and_ids_that_collide_with_what_was_kept() {
+    let before = load(&[]);
+    let tree = files(&[]);
+    let mut fewer = schemas();
+    let schema = Arc::make_mut(fewer.values_mut().next().unwrap());
+    schema.columns.retain(|(name, _)| name != "age");
+    let after = load_with(&tree, Path::new("/ws"), &fewer, KINDS, Some(&before));
+    assert!(!Arc::ptr_eq(
+        &ready(&before, "other"),
+        &ready(&after, "other")
+    ));
+
+    for (text, name) in [("id = 'a'", "a"), ("was = ['a']", "new")] {
+        let new = format!("{text}\n{}", crate::workspace::tests::CAMPAIGN);
+        let changed = [("campaigns/new.toml", &*new)];
+        let (after, fresh) = (again(&before, &changed), load(&changed));
+        assert_eq!(
+            lines(&after.diagnostics),
+            lines(&fresh.diagnostics),
+            "{text}"
+        );
+        assert!(
+            matches!(after.campaigns[&id(name)], Entry::Broken(_)),
+            "{text}"
+        );
+    }
+    // A warning of one that is kept is still there.
+    let odd = format!(
+        "{}\n[schedule]\ncron = '0 0 31 2 *'",
+        crate::workspace::tests::CAMPAIGN
+    );
+    let warned = load(&[("campaigns/other.toml", &odd)]);
+    assert_eq!(lines(&warned.diagnostics).len(), 1);
+    let after = again(
+        &warned,
+        &[("campaigns/other.toml", &odd), ("campaigns/keys.txt", "A9")],
+    );
+    assert_eq!(lines(&after.diagnostics), lines(&warned.diagnostics));
 }

@@ -15,6 +15,7 @@ async fn a_campaign_keeps_its_first_sight() {
         name: format!("The {id}"),
         source: topic.map(|_| "customers".parse().unwrap()),
         topic: topic.map(|topic| topic.parse().unwrap()),
+        removal_grace: topic.map(|_| crate::model::Period::minutes(20)),
     };
     let first = vec![seen("b", Some("offers")), seen("a", None)];
     let records = ledger.sight(first, at(1)).await.unwrap();

@@ -163,6 +163,7 @@ async fn nothing_begins_in_a_campaign_that_is_stopped() {
         name: "Spring".to_owned(),
         source: None,
         topic: None,
+        removal_grace: None,
     };
     ledger.sight(vec![sighting], at(0)).await.unwrap();
     let stop = |since| ledger.change_campaign(&campaign, CampaignChange::StoppedAt(since));

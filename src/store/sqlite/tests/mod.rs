@@ -3,6 +3,7 @@
 mod asking;
 mod counting;
 mod faults;
+mod holding;
 mod life;
 mod planning;
 mod suppressing;
@@ -226,6 +227,7 @@ fn new_run(campaign: &str) -> NewRun {
             name: OccurrenceName::label("2027-01-15").unwrap(),
             due: at(0),
         },
+        asked: false,
         topic: "offers".parse().unwrap(),
         purpose: Purpose::Marketing,
         bundle: None,
@@ -248,6 +250,7 @@ fn seal(state: RunState) -> Seal {
         },
         state,
         reason: None,
+        limit: None,
         drop_rows: false,
     }
 }
