@@ -28,11 +28,12 @@ use parking_lot::Mutex;
 
 use crate::{
     control::{Refused, RefusedKind},
-    dispatch::{Dispatcher, RunWork},
+    dispatch::{Dispatcher, Guard, RunWork},
     message::{dkim::Signing, links::Links},
-    model::{CampaignId, Clock, Identity, RunId},
+    model::{CampaignId, Clock, EnvironmentName, Identity, RunId, Schema, SourceName},
+    source::SourceError,
     store::{Lease, Lock, Store},
-    workspace::{Additions, Settings, Snapshot, Tree},
+    workspace::{Additions, Location, Settings, Snapshot, Tree},
 };
 
 pub use builder::Builder;
@@ -41,6 +42,7 @@ pub use way_out::OptOut;
 /// An open workspace with its store.
 pub struct Engine {
     workspace: PathBuf,
+    environment: Option<EnvironmentName>,
     clock: Arc<dyn Clock>,
     /// What the embedding program adds.
     additions: Additions,
@@ -57,6 +59,8 @@ pub struct Engine {
     settings: ArcSwap<Settings>,
     links: Arc<ArcSwap<Links>>,
     signing: Arc<ArcSwap<Signing>>,
+    /// What no message escapes: `[safety]` of the settings in force.
+    guard: Arc<ArcSwap<Guard>>,
     dispatcher: tokio::sync::RwLock<Option<Dispatcher>>,
     work: Mutex<BTreeMap<RunId, Arc<RunWork>>>,
     /// Campaigns that are being planned by the schedule.
@@ -94,20 +98,27 @@ pub enum Access {
 }
 
 impl Engine {
-    /// Starts on the workspace in a folder.
-    pub fn builder(workspace: impl Into<PathBuf>) -> Builder {
+    /// Starts on the workspace in a folder; a [`Location`] names an environment too.
+    pub fn builder(workspace: impl Into<Location>) -> Builder {
         Builder::new(workspace.into())
     }
 
     /// Loads the workspace's files as they are now, sources' headers included; no store is needed or made.
-    pub async fn check(workspace: &Path) -> Result<Arc<Snapshot>, Refused> {
+    pub async fn check(workspace: impl Into<Location>) -> Result<Arc<Snapshot>, Refused> {
         Self::builder(workspace).check().await
     }
 
+    /// The columns of each source of a workspace, or why they can't be told now; no store is needed or made.
+    pub async fn columns(
+        workspace: impl Into<Location>,
+    ) -> Result<BTreeMap<SourceName, Result<Schema, SourceError>>, Refused> {
+        Self::builder(workspace).columns().await
+    }
+
     /// Where a workspace's store is. With settings that do not check: where it is by default.
-    pub(crate) async fn store_path(workspace: &Path) -> Result<PathBuf, Refused> {
-        let folder = loading::absolute(workspace)?;
-        Ok(loading::store_path_of(&folder).await)
+    pub(crate) async fn store_path(location: Location) -> Result<PathBuf, Refused> {
+        let location = loading::absolute(location)?;
+        Ok(loading::store_path_of(&location).await)
     }
 
     /// Where this engine's store is.
@@ -131,6 +142,16 @@ impl Engine {
     /// The workspace's folder, absolute.
     pub fn workspace(&self) -> &Path {
         &self.workspace
+    }
+
+    /// The environment whose settings override the others.
+    pub fn environment(&self) -> Option<&EnvironmentName> {
+        self.environment.as_ref()
+    }
+
+    /// The workspace's folder and the environment.
+    pub(crate) fn location(&self) -> Location {
+        Location::new(&self.workspace).in_environment(self.environment.clone())
     }
 
     /// The snapshot in force.

@@ -156,6 +156,7 @@ fn the_commands_do_what_the_readme_shows() {
             .env("NO_COLOR", "1")
             .env_remove("CAMPANILE_STORE")
             .env_remove("CAMPANILE_WORKSPACE")
+            .env_remove("CAMPANILE_ENV")
             .stdin(Stdio::null())
             .output()
             .unwrap();

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     control::{Command, Session},
     model::RunId,
+    workspace::Location,
 };
 
 /// The arguments of `approve`.
@@ -35,13 +36,13 @@ pub(super) struct Arguments {
 /// Approves a run.
 pub(super) async fn run(
     arguments: Arguments,
-    workspace: &Path,
+    workspace: &Location,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let session = Session::write(workspace).await?;
     let by = match arguments.by.clone() {
         Some(by) => by,
-        None => whoever_this_is(workspace),
+        None => whoever_this_is(&workspace.folder),
     };
     carry_out(arguments, by, &session, output).await
 }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand};
 
 use super::{
-    approve, cancel, deliveries, pause, plan, preview, print::ColorChoice, report, resume, retry,
-    send, serve, status, stop, suppress,
+    approve, cancel, deliveries, functions, init, pause, plan, preview, print::ColorChoice, report,
+    resume, retry, schema, send, serve, status, stop, suppress,
 };
+use crate::model::EnvironmentName;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -42,6 +43,9 @@ pub(super) struct Global {
         env = "CAMPANILE_WORKSPACE"
     )]
     pub(super) workspace: PathBuf,
+    /// Let campanile.ENV.toml override the settings
+    #[arg(long, global = true, value_name = "ENV", env = "CAMPANILE_ENV")]
+    pub(super) env: Option<EnvironmentName>,
     /// Print JSON, for programs; addresses are masked
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -65,6 +69,9 @@ pub(super) struct Global {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
+    /// Make a workspace to begin with: settings, a campaign, a script, and what editors need
+    #[command(after_help = "Example:\n  campanile init news --with github")]
+    Init(init::Arguments),
     /// Load everything and report every error at once
     #[command(after_help = "Example:\n  campanile check --json | jq -r .message")]
     Check,
@@ -116,6 +123,14 @@ pub(super) enum Verb {
         after_help = "Example: what failed since yesterday\n  campanile deliveries --status failed,in_doubt --since 24h"
     )]
     Deliveries(deliveries::Arguments),
+    /// List the functions that scripts may call, with an example each
+    #[command(
+        after_help = "Example:\n  campanile functions days_until\n  campanile functions --definitions editor/"
+    )]
+    Functions(functions::Arguments),
+    /// Print the JSON Schemas of the files, for editors
+    #[command(after_help = "Example:\n  campanile schema --out schemas")]
+    Schema(schema::Arguments),
     /// Keep addresses from being written to
     #[command(
         subcommand,

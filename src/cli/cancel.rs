@@ -1,7 +1,5 @@
 //! `campanile cancel`: ends a run.
 
-use std::path::Path;
-
 use super::{
     desk::{Desk, answer},
     exit::Exit,
@@ -12,6 +10,7 @@ use super::{
 use crate::{
     control::{Command, Session},
     model::RunId,
+    workspace::Location,
 };
 
 /// The arguments of `cancel`.
@@ -25,7 +24,7 @@ pub(super) struct Arguments {
 /// Ends a run.
 pub(super) async fn run(
     arguments: Arguments,
-    workspace: &Path,
+    workspace: &Location,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let session = Session::write(workspace).await?;

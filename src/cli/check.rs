@@ -1,9 +1,6 @@
 //! `campanile check`: what is wrong with the files.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use super::{
     exit::Exit,
@@ -13,12 +10,13 @@ use super::{
 use crate::{
     engine::Engine,
     model::{Diagnostics, Severity},
+    workspace::Location,
 };
 
 /// Checks the workspace.
-pub(super) async fn run(workspace: &Path, output: &mut Output) -> Result<Exit, Failure> {
+pub(super) async fn run(workspace: &Location, output: &mut Output) -> Result<Exit, Failure> {
     let snapshot = Engine::check(workspace).await?;
-    let scripts = scripts(workspace.join("scripts"));
+    let scripts = scripts(workspace.folder.join("scripts"));
     report(
         &snapshot.diagnostics,
         snapshot.campaigns.len() as u64,

@@ -1,6 +1,6 @@
 //! `campanile deliveries`: deliveries over all runs.
 
-use std::{path::Path, str::FromStr};
+use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
@@ -16,6 +16,7 @@ use super::{
 use crate::{
     control::{Command, Session},
     model::{Channel, Clock, DeliveryId, Period, RunId, Status, SystemClock},
+    workspace::Location,
 };
 
 /// How many are asked for at once.
@@ -82,7 +83,7 @@ impl Since {
 /// Lists deliveries.
 pub(super) async fn run(
     arguments: Arguments,
-    workspace: &Path,
+    workspace: &Location,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let session = Session::read(workspace).await?;

@@ -9,6 +9,8 @@ mod desk;
 mod exit;
 mod failure;
 mod follow;
+mod functions;
+mod init;
 mod logging;
 mod pause;
 mod plan;
@@ -18,8 +20,10 @@ mod progress;
 mod report;
 mod resume;
 mod retry;
+mod safety;
 #[cfg(test)]
 mod samples;
+mod schema;
 mod send;
 mod serve;
 mod signals;
@@ -27,6 +31,7 @@ mod status;
 mod stop;
 mod suppress;
 mod tell;
+mod write;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -37,6 +42,7 @@ use self::{
     failure::Failure,
     print::{Output, Style},
 };
+use crate::workspace::Location;
 pub use exit::Exit;
 
 /// How long work on other threads may take to end when the command is done.
@@ -95,7 +101,7 @@ fn conclude(outcome: Result<Exit, Failure>, output: &mut Output) -> Exit {
 
 async fn carry_out(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
     let Arguments { global, verb } = arguments;
-    let workspace = &*global.workspace;
+    let workspace = &Location::new(global.workspace).in_environment(global.env);
     if !matches!(verb, Verb::Serve(_)) {
         let level = match global.verbose {
             0 => "warn",
@@ -105,6 +111,9 @@ async fn carry_out(arguments: Arguments, output: &mut Output) -> Result<Exit, Fa
         logging::start(logging::LogFormat::Human, None, level, output.err_color())?;
     }
     match verb {
+        Verb::Init(arguments) => init::run(&arguments, &workspace.folder, output),
+        Verb::Functions(arguments) => functions::run(arguments, workspace, output).await,
+        Verb::Schema(arguments) => schema::run(&arguments, output),
         Verb::Check => check::run(workspace, output).await,
         Verb::Plan(arguments) => plan::run(arguments, workspace, output).await,
         Verb::Preview(arguments) => preview::run(arguments, workspace, output).await,

@@ -1,7 +1,5 @@
 //! `campanile pause`: halts a run until `resume`.
 
-use std::path::Path;
-
 use super::{
     desk::{Desk, answer},
     exit::Exit,
@@ -12,6 +10,7 @@ use super::{
 use crate::{
     control::{Command, Session},
     model::RunId,
+    workspace::Location,
 };
 
 /// The arguments of `pause`.
@@ -25,7 +24,7 @@ pub(super) struct Arguments {
 /// Halts a run.
 pub(super) async fn run(
     arguments: Arguments,
-    workspace: &Path,
+    workspace: &Location,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let session = Session::write(workspace).await?;

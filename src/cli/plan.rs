@@ -1,6 +1,6 @@
 //! `campanile plan`: who would get what, and who not and why.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
@@ -9,11 +9,13 @@ use super::{
     exit::Exit,
     failure::Failure,
     print::{Facts, Output, Table, by_name, mask, plural, thousands},
+    safety::{self, safety},
 };
 use crate::{
     control::{Command, Session},
     model::{CampaignId, Channel},
     plan::{Plan, Sample},
+    workspace::Location,
 };
 
 /// The arguments of `plan`.
@@ -30,7 +32,7 @@ pub(super) struct Arguments {
 /// Shows plans.
 pub(super) async fn run(
     arguments: Arguments,
-    workspace: &Path,
+    workspace: &Location,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let session = Session::read(workspace).await?;
@@ -55,6 +57,9 @@ async fn carry_out(
     }
     if plans.is_empty() {
         output.note("there is no campaign to plan")?;
+    }
+    if let Some(plan) = plans.first() {
+        safety(&plan.safety, output)?;
     }
     for (at, plan) in plans.iter().enumerate() {
         if at > 0 {
@@ -163,7 +168,7 @@ fn object(plan: &Plan, unmasked: bool) -> Value {
         "campaign": plan.campaign, "occurrence": plan.occurrence, "digest": plan.digest,
         "total": plan.totals.total, "matched": plan.totals.matched, "to_send": plan.totals.to_send,
         "by_channel": per_channel(&plan.by_channel), "reachable": per_channel(&plan.reachable),
-        "skipped": plan.skipped, "hold": plan.hold,
+        "skipped": plan.skipped, "hold": plan.hold, "safety": safety::object(&plan.safety, unmasked),
         "sample": plan.sample.iter().map(sample).collect::<Vec<_>>(),
         "problems": plan.problems.iter().map(|words| shown(words, mask::words)).collect::<Vec<_>>(),
     })
@@ -225,7 +230,7 @@ mod tests {
             "total": 10_000, "matched": 2_000, "to_send": 1_234,
             "by_channel": { "email": 1_234, "sms": 0, "letter": 0 },
             "reachable": { "email": 1_990, "sms": 0, "letter": 0 },
-            "skipped": { "unsubscribed": 766 }, "hold": "too_many",
+            "skipped": { "unsubscribed": 766 }, "hold": "too_many", "safety": null,
             "sample": [{
                 "key": "A1", "channel": "email", "address": "a…@example.org",
                 "variables": { "first_name": "Ada", "contact": "a…@example.org" },

@@ -1,7 +1,5 @@
 //! `campanile report`: every recipient of a run with status and reason.
 
-use std::path::Path;
-
 use super::{
     deliveries::{Wanted, print_all},
     desk::{Desk, answer},
@@ -15,6 +13,7 @@ use super::{
 use crate::{
     control::{Command, Session},
     model::RunId,
+    workspace::Location,
 };
 
 /// The arguments of `report`.
@@ -31,7 +30,7 @@ pub(super) struct Arguments {
 /// Lists a run's recipients.
 pub(super) async fn run(
     arguments: Arguments,
-    workspace: &Path,
+    workspace: &Location,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let session = Session::read(workspace).await?;

@@ -1,7 +1,5 @@
 //! `campanile resume`: lets a paused or held run go on; where no daemon runs, it is sent in the foreground.
 
-use std::path::Path;
-
 use super::{
     desk::{Desk, answer},
     exit::Exit,
@@ -14,6 +12,7 @@ use super::{
 use crate::{
     control::{Command, RunStatus, Session},
     model::{RunId, RunState},
+    workspace::Location,
 };
 
 /// The arguments of `resume`.
@@ -27,7 +26,7 @@ pub(super) struct Arguments {
 /// Lets a run go on.
 pub(super) async fn run(
     arguments: Arguments,
-    workspace: &Path,
+    workspace: &Location,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let session = Session::write(workspace).await?;

@@ -1,7 +1,5 @@
 //! `campanile retry`: the failed deliveries of a run again, and those in doubt where asked by name.
 
-use std::path::Path;
-
 use super::{
     desk::{Desk, answer},
     exit::Exit,
@@ -12,6 +10,7 @@ use super::{
 use crate::{
     control::{Command, Session},
     model::{RunId, Status},
+    workspace::Location,
 };
 
 /// The arguments of `retry`.
@@ -38,7 +37,7 @@ fn retryable(text: &str) -> Result<Status, &'static str> {
 /// Tries again.
 pub(super) async fn run(
     arguments: Arguments,
-    workspace: &Path,
+    workspace: &Location,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let session = Session::write(workspace).await?;

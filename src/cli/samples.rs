@@ -108,6 +108,7 @@ pub(super) fn run(state: RunState, counts: &[(Status, u64)]) -> RunStatus {
 /// A plan of `billing/renewal` with one recipient as a sample.
 pub(super) fn plan() -> Plan {
     Plan {
+        safety: crate::model::Safety::default(),
         campaign: "billing/renewal".parse().unwrap(),
         occurrence: OccurrenceName::label("manual").unwrap(),
         digest: "d1".to_owned(),

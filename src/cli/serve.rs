@@ -1,7 +1,5 @@
 //! `campanile serve`: the daemon.
 
-use std::path::Path;
-
 use super::{
     exit::Exit,
     failure::Failure,
@@ -9,7 +7,10 @@ use super::{
     print::Output,
     signals,
 };
-use crate::control::{self, ServeOptions};
+use crate::{
+    control::{self, ServeOptions},
+    workspace::Location,
+};
 
 /// The arguments of `serve`.
 #[derive(Debug, clap::Args)]
@@ -26,7 +27,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(
     arguments: Arguments,
     verbose: u8,
-    workspace: &Path,
+    workspace: &Location,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let asked = match (&arguments.log_level, verbose) {

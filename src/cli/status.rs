@@ -1,15 +1,19 @@
 //! `campanile status`: everything at a glance.
 
-use std::{path::Path, pin::pin, time::Duration};
+use std::{pin::pin, time::Duration};
 
 use super::{
     desk::answer,
     exit::Exit,
     failure::Failure,
     print::{Output, Table, by_name, moment, thousands, zoned},
+    safety::safety,
     signals,
 };
-use crate::control::{Command, Session, StatusReport};
+use crate::{
+    control::{Command, Session, StatusReport},
+    workspace::Location,
+};
 
 /// The arguments of `status`.
 #[derive(Debug, clap::Args)]
@@ -22,7 +26,7 @@ pub(super) struct Arguments {
 /// Shows the state.
 pub(super) async fn run(
     arguments: Arguments,
-    workspace: &Path,
+    workspace: &Location,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     if !arguments.watch {
@@ -51,7 +55,7 @@ pub(super) async fn run(
     }
 }
 
-async fn look(workspace: &Path) -> Result<Box<StatusReport>, Failure> {
+async fn look(workspace: &Location) -> Result<Box<StatusReport>, Failure> {
     let session = Session::read(workspace).await?;
     answer!(&session, Command::Status, Status)
 }
@@ -61,6 +65,11 @@ fn show(report: &StatusReport, output: &mut Output) -> Result<(), Failure> {
         output.masked_json(report)?;
         return Ok(());
     }
+    if let Some(environment) = &report.environment {
+        output.title(format!("ENVIRONMENT: {environment}"))?;
+        output.line("")?;
+    }
+    safety(&report.safety, output)?;
     campaigns(report, output)?;
     runs(report, output)?;
     transports(report, output)?;
@@ -177,6 +186,8 @@ mod tests {
         held.help = Some("`campanile resume 3` sends it all the same".to_owned());
         StatusReport {
             daemon: false,
+            environment: None,
+            safety: crate::model::Safety::default(),
             campaigns: vec![CampaignStatus {
                 id: "billing/renewal".parse().unwrap(),
                 name: "Renewal reminder".to_owned(),

@@ -1,7 +1,5 @@
 //! `campanile stop` and `campanile start`: stops campaigns, whatever their files say, and ends that.
 
-use std::path::Path;
-
 use super::{
     desk::{Desk, answer},
     exit::Exit,
@@ -11,6 +9,7 @@ use super::{
 use crate::{
     control::{Command, Session},
     model::CampaignId,
+    workspace::Location,
 };
 
 /// The arguments of `stop` and `start`.
@@ -27,7 +26,7 @@ pub(super) struct Arguments {
 /// Stops campaigns.
 pub(super) async fn stop(
     arguments: Arguments,
-    workspace: &Path,
+    workspace: &Location,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let session = Session::write(workspace).await?;
@@ -43,7 +42,7 @@ pub(super) async fn stop(
 /// Lets stopped campaigns go on.
 pub(super) async fn start(
     arguments: Arguments,
-    workspace: &Path,
+    workspace: &Location,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let session = Session::write(workspace).await?;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{
-        CampaignId, Channel, Delivery, OccurrenceName, Part, RunId, RunState, Status, Suppression,
-        Totals,
+        CampaignId, Channel, Delivery, EnvironmentName, OccurrenceName, Part, RunId, RunState,
+        Safety, Status, Suppression, Totals,
     },
     plan::Plan,
 };
@@ -42,6 +42,12 @@ pub enum Reply {
 pub struct StatusReport {
     /// Whether a daemon answered (else the files and the store were read by the command itself).
     pub daemon: bool,
+    /// The environment whose settings override the others.
+    #[serde(default)]
+    pub environment: Option<EnvironmentName>,
+    /// What the settings keep from everybody, or send elsewhere.
+    #[serde(default)]
+    pub safety: Safety,
     /// The campaigns, by id.
     pub campaigns: Vec<CampaignStatus>,
     /// The runs, newest first: all that are not over, and the last few that are.

@@ -1,6 +1,6 @@
 //! The daemon: watch, schedule, send, answer.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 #[cfg(feature = "web")]
 use tokio::net::TcpListener;
@@ -8,7 +8,7 @@ use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
     engine::{Access, Engine},
-    workspace::{Change, Watcher},
+    workspace::{Change, Location, Watcher},
 };
 
 use super::{Refused, RefusedKind, socket};
@@ -25,7 +25,7 @@ pub struct ServeOptions {}
 /// Opens the workspace and serves it until `shutdown` resolves: then nothing more is claimed, what is on the wire ends, and
 /// the next start goes on where this one was.
 pub async fn serve(
-    workspace: &Path,
+    workspace: impl Into<Location>,
     options: ServeOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Refused> {
@@ -58,6 +58,7 @@ impl Engine {
         #[cfg(feature = "web")]
         self.listen_to_the_web(&mut tasks, &stopped).await?;
         self.announce();
+        self.tell_of_safety();
         self.hold_and_release().await?;
         self.start_sending(None).await?;
         tasks.spawn(watch_files(self.clone(), stopped.clone()));
@@ -120,6 +121,11 @@ impl Engine {
             workspace = %self.workspace().display(), store = %self.own_store_path().display(),
             campaigns = snapshot.campaigns.len(), "serving"
         );
+        if let Some(environment) = self.environment() {
+            tracing::warn!(
+                "environment {environment}: campanile.{environment}.toml overrides campanile.toml"
+            );
+        }
         for found in &snapshot.diagnostics {
             tracing::warn!("{found}");
         }
@@ -148,7 +154,7 @@ async fn until(mut stopped: watch::Receiver<bool>) {
 
 /// Takes every change of the files into force.
 async fn watch_files(engine: Arc<Engine>, mut stopped: watch::Receiver<bool>) {
-    let mut watcher = Watcher::start(engine.workspace(), engine.tree());
+    let mut watcher = Watcher::start(engine.location(), engine.tree());
     loop {
         let change = tokio::select! {
             _ = stopped.wait_for(|stop| *stop) => return,

@@ -1,15 +1,11 @@
 //! How a command reaches an engine: through the daemon's socket, or an engine of its own under the free lock.
 
-use std::{
-    path::{Path, PathBuf},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use crate::{
     engine::{Access, Engine},
-    model::{CampaignId, OccurrenceName, RunId, RunState},
+    model::{CampaignId, EnvironmentName, OccurrenceName, RunId, RunState},
+    workspace::Location,
 };
 
 use super::{Command, Refused, RefusedKind, Reply, RunStatus, socket};
@@ -21,7 +17,8 @@ const LOOK: Duration = Duration::from_millis(200);
 pub struct Session(Way);
 
 enum Way {
-    Daemon(PathBuf),
+    /// With the environment that it must serve.
+    Daemon(PathBuf, Option<EnvironmentName>),
     Own(Arc<Engine>),
 }
 
@@ -69,34 +66,36 @@ fn unexpected(reply: &Reply) -> Refused {
 
 impl Session {
     /// For commands that only read: the daemon if there is one, else the files and the store, read-only.
-    pub async fn read(workspace: &Path) -> Result<Self, Refused> {
-        Self::open(workspace, Access::Read).await
+    pub async fn read(workspace: impl Into<Location>) -> Result<Self, Refused> {
+        Self::open(workspace.into(), Access::Read).await
     }
 
     /// For commands that change something: the daemon if there is one, else an engine under the store's lock.
-    pub async fn write(workspace: &Path) -> Result<Self, Refused> {
-        Self::open(workspace, Access::Write).await
+    pub async fn write(workspace: impl Into<Location>) -> Result<Self, Refused> {
+        Self::open(workspace.into(), Access::Write).await
     }
 
-    async fn open(workspace: &Path, access: Access) -> Result<Self, Refused> {
-        let socket = socket::path(&Engine::store_path(workspace).await?);
+    async fn open(location: Location, access: Access) -> Result<Self, Refused> {
+        let socket = socket::path(&Engine::store_path(location.clone()).await?);
         if tokio::net::UnixStream::connect(&socket).await.is_ok() {
-            return Ok(Self(Way::Daemon(socket)));
+            return Ok(Self(Way::Daemon(socket, location.environment)));
         }
         Ok(Self(Way::Own(
-            Engine::builder(workspace).open(access).await?,
+            Engine::builder(location).open(access).await?,
         )))
     }
 
     /// Whether a daemon is behind it.
     pub fn is_daemon(&self) -> bool {
-        matches!(self.0, Way::Daemon(_))
+        matches!(self.0, Way::Daemon(..))
     }
 
     /// Carries a command out.
     pub async fn execute(&self, command: Command) -> Result<Reply, Refused> {
         match &self.0 {
-            Way::Daemon(socket) => socket::ask(socket, &command).await,
+            Way::Daemon(socket, environment) => {
+                socket::ask(socket, environment.as_ref(), &command).await
+            }
             Way::Own(engine) => engine.execute(command).await,
         }
     }

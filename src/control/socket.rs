@@ -13,7 +13,7 @@ use tokio::{
     sync::watch,
 };
 
-use crate::{engine::Engine, store::beside};
+use crate::{engine::Engine, model::EnvironmentName, store::beside};
 
 use super::{Command, Refused, RefusedKind, Reply};
 
@@ -94,9 +94,12 @@ async fn converse(engine: Arc<Engine>, stream: UnixStream) {
             Ok(n) if n > 0 => {}
             _ => return,
         }
-        let reply = match serde_json::from_slice::<Command>(&line) {
+        let reply = match serde_json::from_slice::<Request<Command>>(&line) {
+            Ok(request) if request.environment.as_ref() != engine.environment() => {
+                Err(another_environment(engine.environment()))
+            }
             // A task of its own: a command that was begun ends, whether or not anybody waits for the answer.
-            Ok(command) => {
+            Ok(Request { command, .. }) => {
                 let engine = engine.clone();
                 let carried_out = tokio::spawn(async move { engine.execute(command).await });
                 carried_out.await.unwrap_or_else(|error| {
@@ -116,8 +119,36 @@ async fn converse(engine: Arc<Engine>, stream: UnixStream) {
     }
 }
 
-/// Gives a daemon a command.
-pub(super) async fn ask(path: &Path, command: &Command) -> Result<Reply, Refused> {
+/// Whoever means one environment must not be answered by the daemon of another.
+fn another_environment(served: Option<&EnvironmentName>) -> Refused {
+    let (what, say) = match served {
+        Some(served) => (
+            format!("environment {served}"),
+            format!("say `--env {served}`"),
+        ),
+        None => ("no environment".to_owned(), "leave `--env` out".to_owned()),
+    };
+    Refused::new(
+        RefusedKind::Usage,
+        format!(
+            "the daemon of this store serves {what}: {say}, or give each environment a store of its own ([store] path)"
+        ),
+    )
+}
+
+/// A command, and the environment it is meant for.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Request<C> {
+    environment: Option<EnvironmentName>,
+    command: C,
+}
+
+/// Gives a daemon a command, which it refuses where it serves another environment.
+pub(super) async fn ask(
+    path: &Path,
+    environment: Option<&EnvironmentName>,
+    command: &Command,
+) -> Result<Reply, Refused> {
     let failed = |error: io::Error| {
         Refused::new(
             RefusedKind::Failed,
@@ -125,7 +156,11 @@ pub(super) async fn ask(path: &Path, command: &Command) -> Result<Reply, Refused
         )
     };
     let mut stream = UnixStream::connect(path).await.map_err(failed)?;
-    let mut line = serde_json::to_vec(command).expect("commands are JSON");
+    let request = Request {
+        environment: environment.cloned(),
+        command,
+    };
+    let mut line = serde_json::to_vec(&request).expect("commands are JSON");
     line.push(b'\n');
     stream.write_all(&line).await.map_err(failed)?;
     let mut answer = Vec::new();

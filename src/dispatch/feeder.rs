@@ -203,10 +203,21 @@ impl Feeder {
         let (queue, now) = (queue.clone(), self.shared.clock.now());
         let rendering = tokio::task::spawn_blocking(move || {
             let (mut made, mut failed) = (Vec::with_capacity(claims.len()), Vec::new());
+            let guard = queue.work.guard.load_full();
             for claimed in claims {
+                if !guard.allows(queue.queue.channel, &claimed.address) {
+                    failed.push(Failure {
+                        claimed,
+                        reason: SkipReason::Safety,
+                        words: None,
+                    });
+                    continue;
+                }
                 // A panic costs one recipient, not the sending of all others.
                 let rendered = std::panic::catch_unwind(AssertUnwindSafe(|| {
-                    queue.work.render(&claimed, queue.queue.channel, now)
+                    queue
+                        .work
+                        .render(&claimed, queue.queue.channel, now, &guard)
                 }));
                 match rendered
                     .unwrap_or_else(|_| Err("the template made the program panic".to_owned()))
@@ -215,15 +226,20 @@ impl Feeder {
                         begin: Begin {
                             delivery: claimed.id,
                             recipient: claimed.recipient,
-                            address_hash: claimed.address_hash,
+                            address_hash: guard.hash(claimed.address_hash),
                             message_id: queue.work.message_id(&claimed, queue.queue.channel),
                         },
                         outgoing,
                         attempts: claimed.attempts,
                         first_try: claimed.first_try,
                         queue: queue.clone(),
+                        guard: guard.clone(),
                     }),
-                    Err(words) => failed.push(Failure { claimed, words }),
+                    Err(words) => failed.push(Failure {
+                        claimed,
+                        reason: SkipReason::RenderError,
+                        words: Some(words),
+                    }),
                 }
             }
             (made, failed)
@@ -231,19 +247,26 @@ impl Feeder {
         rendering.await.expect("rendering does not panic")
     }
 
-    /// A recipient whose message can't be made is skipped; too many hold the run, as script errors do.
+    /// A recipient whose message can't be made, or may not leave, is skipped; too many that can't be made hold the run, as
+    /// script errors do.
     async fn record_failures(&self, queue: &Arc<QueueState>, failed: Vec<Failure>) {
         let most = queue.work.loaded.campaign.audience.max_script_errors;
         let mut failed = failed.into_iter();
         while let Some(failure) = failed.next() {
-            tracing::warn!(run = %queue.queue.run, delivery = %failure.claimed.id, error = failure.words, "not rendered");
+            let reason = failure.reason;
+            if reason == SkipReason::RenderError {
+                tracing::warn!(run = %queue.queue.run, delivery = %failure.claimed.id, error = failure.words, "not rendered");
+            }
             let done = Done {
                 delivery: failure.claimed.id,
-                outcome: Outcome::Skipped(SkipReason::RenderError),
-                reason: Some(failure.words),
+                outcome: Outcome::Skipped(reason),
+                reason: failure.words,
                 suppress: false,
             };
             self.shared.journal.record(done, queue.clone());
+            if reason != SkipReason::RenderError {
+                continue;
+            }
             let errors = queue.work.count_error();
             if errors > most && !queue.work.run.released {
                 let words = format!("{errors} messages could not be made");
@@ -278,7 +301,9 @@ impl Feeder {
     }
 }
 
+/// Why a delivery that was claimed does not go on.
 struct Failure {
     claimed: Claimed,
-    words: String,
+    reason: SkipReason,
+    words: Option<String>,
 }

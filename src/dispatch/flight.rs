@@ -15,8 +15,8 @@ use crate::{
 };
 
 use super::{
-    Way, circuit::Circuit, claims::Claims, journal::KeptPace, slots::Slot, verdict::Attempt,
-    work::RunWork,
+    Way, circuit::Circuit, claims::Claims, guard::Guard, journal::KeptPace, slots::Slot,
+    verdict::Attempt, work::RunWork,
 };
 
 /// A transport in use.
@@ -68,6 +68,15 @@ pub(super) struct Ready {
     pub(super) attempts: u32,
     pub(super) first_try: Option<DateTime<Utc>>,
     pub(super) queue: Arc<QueueState>,
+    /// What was in force when it was made: where it goes depends on it.
+    pub(super) guard: Arc<Guard>,
+}
+
+impl Ready {
+    /// Whether what it was made under is still in force.
+    pub(super) fn is_current(&self) -> bool {
+        Arc::ptr_eq(&self.guard, &self.queue.work.guard.load())
+    }
 }
 
 /// A message that may be on the wire.

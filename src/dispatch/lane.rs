@@ -9,6 +9,7 @@ use std::{
 use tokio::sync::{Mutex, mpsc, watch};
 
 use crate::{
+    model::Answer,
     store::Begun,
     transport::{Fate, Lane},
 };
@@ -151,13 +152,21 @@ impl LaneWorker {
         }
         let now = self.shared.clock.now();
         let (mut begins, mut messages) = (Vec::new(), Vec::new());
+        let mut guards = Vec::new();
         for (ready, slot) in self.pending.drain(..slots.len()).zip(slots) {
+            if !ready.is_current() {
+                // It is claimed again, and made under what is in force now, or not at all.
+                ready.queue.claims.give_back(ready.begin.delivery, now);
+                continue;
+            }
+            guards.push((ready.guard.clone(), ready.queue.work.guard.clone()));
             let flight = InFlight {
                 attempt: Attempt {
                     delivery: ready.begin.delivery,
                     number: ready.attempts + 1,
                     first_try: ready.first_try.unwrap_or(now),
                     give_up_after: self.transport.way.give_up_after,
+                    redirected: ready.guard.redirects(),
                 },
                 transport: self.transport.clone(),
                 queue: ready.queue,
@@ -172,7 +181,15 @@ impl LaneWorker {
         let batch: Vec<_> = begun
             .into_iter()
             .zip(messages)
-            .filter_map(|(begun, message)| match begun {
+            .zip(guards)
+            .filter_map(|((begun, message), (made_under, in_force))| match begun {
+                // The very last look: while its intent was written the settings may have changed.
+                Begun::Permit(permit) if !Arc::ptr_eq(&made_under, &in_force.load()) => {
+                    permit.answer(Answer::NotStarted {
+                        words: "[safety] of the settings has changed".to_owned(),
+                    });
+                    None
+                }
                 Begun::Permit(permit) => Some((permit, message)),
                 Begun::Skipped(_) | Begun::NotNow => None,
             })

@@ -7,6 +7,7 @@ mod circuit;
 mod claims;
 mod feeder;
 mod flight;
+mod guard;
 mod journal;
 mod lane;
 mod pace;
@@ -35,6 +36,7 @@ use flight::TransportState;
 use journal::Journal;
 use slots::Slots;
 
+pub use guard::Guard;
 pub use work::RunWork;
 
 /// A transport with what its settings say about its use.

@@ -25,6 +25,8 @@ pub(super) struct Attempt {
     /// When the first one began.
     pub(super) first_try: DateTime<Utc>,
     pub(super) give_up_after: Period,
+    /// It went to somebody else than it is for: what the server says of that mailbox says nothing about the recipient.
+    pub(super) redirected: bool,
 }
 
 /// Turns an answer into what is recorded; opens the circuit where the transport is at fault.
@@ -62,7 +64,11 @@ pub(super) fn judge(
             ..
         } => {
             circuit.success();
-            (Outcome::Failed, words, no_such_mailbox)
+            (
+                Outcome::Failed,
+                words,
+                no_such_mailbox && !attempt.redirected,
+            )
         }
         Answer::Refused {
             permanent: false,
@@ -128,6 +134,7 @@ mod tests {
             number,
             first_try: now() - age,
             give_up_after: Period::hours(24),
+            redirected: false,
         }
     }
 

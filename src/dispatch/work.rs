@@ -8,6 +8,7 @@ use std::sync::{
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 
+use super::Guard;
 use crate::{
     message::{
         self, EmailFacts,
@@ -32,6 +33,8 @@ pub struct RunWork {
     pub links: Arc<ArcSwap<Links>>,
     /// The keys that sign its messages: those in force when each is made.
     pub signing: Arc<ArcSwap<Signing>>,
+    /// Says where a message may go, and where it really goes, when it is made and again when it leaves.
+    pub guard: Arc<ArcSwap<Guard>>,
     /// The second way in List-Unsubscribe.
     pub unsubscribe_mailto: Option<EmailAddress>,
     /// Recipients whose script or template failed so far.
@@ -50,6 +53,7 @@ impl RunWork {
         claimed: &Claimed,
         channel: Channel,
         now: DateTime<Utc>,
+        guard: &Guard,
     ) -> Result<Outgoing, String> {
         debug_assert_eq!(
             channel,
@@ -61,7 +65,8 @@ impl RunWork {
             .email
             .as_ref()
             .ok_or("the campaign has no mail")?;
-        let to: EmailAddress = claimed.address.parse()?;
+        let own: EmailAddress = claimed.address.parse()?;
+        let (to, redirected_from) = guard.really_to(&own);
         let values = payload::decode(&claimed.payload)?;
         let unsubscribe_url = (self.run.purpose == Purpose::Marketing).then(|| {
             self.links.load().unsubscribe_url(&Claim {
@@ -72,7 +77,8 @@ impl RunWork {
             })
         });
         let facts = EmailFacts {
-            to: &to,
+            to,
+            redirected_from,
             layout: &self.layout,
             values: &values,
             occurrence: &self.run.occurrence,

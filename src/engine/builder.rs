@@ -1,7 +1,7 @@
 //! Opening an [`Engine`], with what the embedding program adds.
 
 use std::{
-    path::PathBuf,
+    collections::BTreeMap,
     sync::{Arc, atomic::AtomicBool},
 };
 
@@ -11,12 +11,13 @@ use parking_lot::Mutex;
 use super::{Access, Engine, loading};
 use crate::{
     control::{Refused, RefusedKind},
+    dispatch::Guard,
     message::dkim::Signing,
-    model::{Clock, SystemClock},
+    model::{Clock, Schema, SourceName, SystemClock},
     script::HostFunction,
-    source::Source,
+    source::{Source, SourceError},
     transport::Transport,
-    workspace::{Additions, Snapshot},
+    workspace::{Additions, Location, Snapshot},
 };
 
 /// Opens an [`Engine`].
@@ -27,7 +28,7 @@ use crate::{
 /// `rate`, `connections` and `give_up_after` stay in force. `kind = "custom"` is for names that have such settings only.
 #[must_use = "nothing is opened yet"]
 pub struct Builder {
-    workspace: PathBuf,
+    location: Location,
     clock: Arc<dyn Clock>,
     additions: Additions,
     /// What can't be added, and why.
@@ -35,9 +36,9 @@ pub struct Builder {
 }
 
 impl Builder {
-    pub(super) fn new(workspace: PathBuf) -> Self {
+    pub(super) fn new(location: Location) -> Self {
         Self {
-            workspace,
+            location,
             clock: Arc::new(SystemClock),
             additions: Additions::none(),
             problems: Vec::new(),
@@ -88,9 +89,18 @@ impl Builder {
     /// Loads and checks the workspace's files as they are now, the sources' columns included; no store is needed or made.
     pub async fn check(self) -> Result<Arc<Snapshot>, Refused> {
         self.refuse_problems()?;
-        let workspace = loading::absolute(&self.workspace)?;
-        let (_, snapshot) = loading::load_from_disk(&workspace, &self.additions).await?;
+        let location = loading::absolute(self.location)?;
+        let (_, snapshot) = loading::load_from_disk(&location, &self.additions).await?;
         Ok(Arc::new(snapshot))
+    }
+
+    /// The columns of each source, or why they can't be told now; no store is needed or made.
+    pub async fn columns(
+        self,
+    ) -> Result<BTreeMap<SourceName, Result<Schema, SourceError>>, Refused> {
+        self.refuse_problems()?;
+        let location = loading::absolute(self.location)?;
+        loading::columns(&location, &self.additions).await
     }
 
     /// Opens it to send: [`open`](Self::open) with [`Access::Write`].
@@ -109,8 +119,12 @@ impl Builder {
     /// [`Access::Write`]) where another process has the store.
     pub async fn open(self, access: Access) -> Result<Arc<Engine>, Refused> {
         self.refuse_problems()?;
-        let workspace = loading::absolute(&self.workspace)?;
-        let (tree, snapshot) = loading::load_from_disk(&workspace, &self.additions).await?;
+        let location = loading::absolute(self.location)?;
+        let (tree, snapshot) = loading::load_from_disk(&location, &self.additions).await?;
+        let Location {
+            folder: workspace,
+            environment,
+        } = location;
         let Some(settings) = snapshot.settings.clone() else {
             return Err(loading::broken(&snapshot));
         };
@@ -129,8 +143,10 @@ impl Builder {
             Access::Read => Signing::default(),
             Access::Write => loading::signing(&workspace, &settings)?,
         };
+        let guard = Guard::new(settings.safety.clone(), &identity);
         let engine = Arc::new(Engine {
             workspace,
+            environment,
             clock: self.clock,
             additions: self.additions,
             store,
@@ -143,6 +159,7 @@ impl Builder {
             settings: ArcSwap::new(settings),
             links: Arc::new(ArcSwap::from_pointee(links)),
             signing: Arc::new(ArcSwap::from_pointee(signing)),
+            guard: Arc::new(ArcSwap::from_pointee(guard)),
             dispatcher: tokio::sync::RwLock::new(None),
             work: Mutex::default(),
             planning: Mutex::default(),

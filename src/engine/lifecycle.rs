@@ -9,13 +9,31 @@ mod take_over;
 
 use std::sync::{Arc, atomic::Ordering};
 
-use crate::{control::Refused, workspace::Tree};
+use crate::{control::Refused, dispatch::Guard, model::Safety, workspace::Tree};
 
 use super::{Engine, loading};
 
 pub(super) use standing::{Standing, held_by_files};
 
+/// What the settings keep from everybody is said loudly, also that they keep nothing any more.
+fn tell_of(safety: &Safety) {
+    for words in safety.in_words() {
+        tracing::warn!("[safety]: {words}");
+    }
+    if !safety.is_on() {
+        tracing::warn!("[safety]: nothing is kept from anybody any more");
+    }
+}
+
 impl Engine {
+    /// Says at the start what the settings keep from everybody.
+    pub(crate) fn tell_of_safety(&self) {
+        let safety = &self.settings().safety;
+        if safety.is_on() {
+            tell_of(safety);
+        }
+    }
+
     /// Takes a new tree of files into force.
     pub(crate) async fn adopt(self: &Arc<Self>, tree: Tree) -> Result<(), Refused> {
         let tree = Arc::new(tree);
@@ -36,6 +54,11 @@ impl Engine {
             match loading::signing(&self.workspace, settings) {
                 Ok(signing) => self.signing.store(Arc::new(signing)),
                 Err(error) => tracing::error!(%error, "the last good DKIM keys stay in force"),
+            }
+            if !self.guard.load().is_for(&settings.safety) {
+                let guard = Guard::new(settings.safety.clone(), &self.identity);
+                self.guard.store(Arc::new(guard));
+                tell_of(&settings.safety);
             }
             self.warn_of_what_needs_a_restart(settings);
             self.settings.store(settings.clone());

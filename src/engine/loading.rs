@@ -15,26 +15,34 @@ use crate::{
         dkim::{Signer, Signing},
         links::Links,
     },
-    model::{Diagnostic, Identity, Severity},
+    model::{Diagnostic, Identity, Schema, Severity, SourceName},
+    source::SourceError,
     store::{self, Lock, LockError, Store, TakenOver},
-    workspace::{self, Additions, Settings, Snapshot, Tree},
+    workspace::{self, Additions, Location, Settings, Snapshot, Tree},
 };
 
 use super::Writing;
+
+/// The columns of sources, or why they can't be told now.
+pub(super) type Columns = BTreeMap<SourceName, Result<Schema, SourceError>>;
 
 /// The setting under which the identity key is kept.
 const IDENTITY_KEY: &str = "identity_key";
 /// The setting under which a made link secret is kept.
 const LINK_SECRET: &str = "link_secret";
 
-/// The workspace's folder as an absolute path; it must hold a `campanile.toml`.
-pub(super) fn absolute(folder: &Path) -> Result<PathBuf, Refused> {
+/// The workspace with its folder as an absolute path; it must hold a `campanile.toml`.
+pub(super) fn absolute(location: Location) -> Result<Location, Refused> {
+    let folder = &location.folder;
     let usage = |message: String| Refused::new(RefusedKind::Usage, message);
     let path = folder
         .canonicalize()
         .map_err(|error| usage(format!("{}: {error}", folder.display())))?;
     if path.join("campanile.toml").is_file() {
-        return Ok(path);
+        return Ok(Location {
+            folder: path,
+            ..location
+        });
     }
     Err(usage(format!(
         "{} is not a workspace: it has no campanile.toml (--workspace names another folder)",
@@ -44,11 +52,11 @@ pub(super) fn absolute(folder: &Path) -> Result<PathBuf, Refused> {
 
 /// Reads and checks all files.
 pub(super) async fn load_from_disk(
-    folder: &Path,
+    location: &Location,
     added: &Additions,
 ) -> Result<(Arc<Tree>, Snapshot), Refused> {
-    let root = folder.to_owned();
-    let tree = blocking(move || Tree::read(&root)).await;
+    let (folder, at) = (&location.folder, location.clone());
+    let tree = blocking(move || Tree::read(at)).await;
     let tree = tree.map_err(|error| {
         Refused::new(
             RefusedKind::Failed,
@@ -93,6 +101,20 @@ pub(super) async fn load(
     snapshot
 }
 
+/// The columns of each source that the settings name.
+pub(super) async fn columns(location: &Location, added: &Additions) -> Result<Columns, Refused> {
+    let (_, snapshot) = load_from_disk(location, added).await?;
+    let Some(settings) = &snapshot.settings else {
+        return Err(broken(&snapshot));
+    };
+    let mut columns = BTreeMap::new();
+    for (name, source) in &settings.sources {
+        let described = source.config.open(&source.context).describe().await;
+        columns.insert(name.clone(), described);
+    }
+    Ok(columns)
+}
+
 /// Runs what reads files or computes off the async threads.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work)
@@ -126,10 +148,11 @@ pub(super) fn store_path(folder: &Path, settings: &Settings) -> PathBuf {
 }
 
 /// Where the store of a folder is, whether or not its settings check.
-pub(super) async fn store_path_of(folder: &Path) -> PathBuf {
-    let root = folder.to_owned();
+pub(super) async fn store_path_of(location: &Location) -> PathBuf {
+    let (folder, at) = (&location.folder, location.clone());
     let settings = blocking(move || {
-        workspace::load_settings(&Tree::read(&root).ok()?, &root, &Additions::none()).0
+        let root = at.folder.clone();
+        workspace::load_settings(&Tree::read(at).ok()?, &root, &Additions::none()).0
     })
     .await;
     match settings {

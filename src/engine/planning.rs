@@ -102,6 +102,7 @@ impl Engine {
             occurrence: next_occurrence(loaded, now),
             now,
             identity: self.identity.clone(),
+            safety: self.settings().safety.clone(),
             store: self.store.clone(),
             freeze: None,
             layout: None,

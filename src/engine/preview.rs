@@ -131,6 +131,13 @@ impl Engine {
             name: super::planning::manual(),
             due: self.clock.now(),
         };
+        let safety = self.settings().safety.clone();
+        if !safety.allows(Channel::Email, &to.normalized()) {
+            return Err(Refused::new(
+                RefusedKind::Held,
+                format!("nothing goes to {to}: [safety] only_to in the settings does not name it"),
+            ));
+        }
         let one = self.one(&loaded, recipient).await?;
         let mut outgoing = self.render_one(&loaded, &one, &occurrence, to)?.outgoing;
         let signing = super::loading::signing(&self.workspace, &self.settings())?;
@@ -155,10 +162,16 @@ impl Engine {
         lane.close().await;
         let way = transport.describe();
         match answers.try_recv().map(|answered| answered.answer) {
-            Ok(crate::model::Answer::Accepted { words }) => Ok(format!(
-                "the message of {} went to {to} by {way} ({words})",
-                one.recipient.key
-            )),
+            Ok(crate::model::Answer::Accepted { words }) => Ok(match &safety.redirect_to {
+                None => format!(
+                    "the message of {} went to {to} by {way} ({words})",
+                    one.recipient.key
+                ),
+                Some(instead) => format!(
+                    "the message of {} went to {instead} by {way} ({words}), not to {to}: [safety] redirect_to in the settings says so",
+                    one.recipient.key
+                ),
+            }),
             Ok(
                 crate::model::Answer::Refused { words, .. }
                 | crate::model::Answer::NotStarted { words }
@@ -218,8 +231,10 @@ impl Engine {
         };
         let url = self.links.load().unsubscribe_url(&claim);
         let settings = self.settings();
+        let redirected = settings.safety.redirect_to.as_ref();
         let facts = EmailFacts {
-            to,
+            to: redirected.unwrap_or(to),
+            redirected_from: redirected.map(|_| to),
             layout: &layout,
             values: &values,
             occurrence: &occurrence.name,
@@ -257,7 +272,7 @@ impl Engine {
 /// Where mail to a recipient goes, if it can.
 fn address(one: &Checked) -> Option<EmailAddress> {
     let email = one.ways.iter().find(|way| way.channel == Channel::Email)?;
-    email.address.as_ref().ok()?.text.parse().ok()
+    email.address_written()?.text.parse().ok()
 }
 
 fn id_bytes(loaded: &Loaded) -> &[u8] {

@@ -269,6 +269,7 @@ impl Engine {
                 .map_err(|error| NoWork::Never(error.clone()))?,
             links: self.links.clone(),
             signing: self.signing.clone(),
+            guard: self.guard.clone(),
             unsubscribe_mailto: self.settings().web.unsubscribe_mailto.clone(),
             errors: AtomicU64::new(errors),
         });

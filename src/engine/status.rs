@@ -66,6 +66,8 @@ impl Engine {
             .filter(|found| found.severity == Severity::Error);
         Ok(StatusReport {
             daemon: self.is_sending().await,
+            environment: self.environment.clone(),
+            safety: self.settings().safety.clone(),
             campaigns: self.campaign_statuses(&runs, &records),
             runs: statuses,
             transports: self

@@ -28,6 +28,9 @@ use crate::model::{
     Purpose, Schema, Sender, Topic,
 };
 
+/// The header that says whom a message was for that goes to somebody else, as it begins.
+const REDIRECTED_FROM: &str = "X-Campanile-Redirected-From: ";
+
 /// The mail of a campaign, compiled: templates parsed, Markdown and CSS done, MIME skeleton laid.
 pub struct EmailTemplate {
     templates: Templates,
@@ -195,7 +198,14 @@ impl EmailTemplate {
         for segment in &self.segments {
             match segment {
                 Segment::Fixed(fixed) => bytes.extend_from_slice(fixed),
-                Segment::Own(Slot::To) => bytes.extend_from_slice(to.as_str().as_bytes()),
+                Segment::Own(Slot::To) => {
+                    bytes.extend_from_slice(to.as_str().as_bytes());
+                    if let Some(own) = facts.redirected_from {
+                        write!(bytes, "\r\n{REDIRECTED_FROM}").expect("writing to memory");
+                        let length = REDIRECTED_FROM.len();
+                        header::push_unstructured(own.as_str(), length, &mut bytes);
+                    }
+                }
                 Segment::Own(Slot::Subject) => {
                     header::push_unstructured(&subject, "Subject: ".len(), &mut bytes);
                 }

@@ -68,6 +68,8 @@ impl Needs {
 pub struct EmailFacts<'a> {
     /// Whom it goes to.
     pub to: &'a EmailAddress,
+    /// Whom it was for, where it goes to somebody else: a header of its own says so.
+    pub redirected_from: Option<&'a EmailAddress>,
     /// The names of `values`.
     pub layout: &'a Layout,
     /// The frozen values.

@@ -15,6 +15,7 @@ mod period;
 mod rate;
 mod recipient;
 mod run;
+mod safety;
 mod secret;
 mod section;
 mod suppression;
@@ -36,13 +37,18 @@ pub use delivery::{Delivery, DeliveryId, SkipReason, Status};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, closest};
 pub use hold::{HoldReason, Remedy};
 pub use identity::{AddressHash, Identity, RecipientHash};
-pub use name::{CampaignId, NameError, SenderName, SourceName, TopicName, TransportName};
+pub use name::{
+    CampaignId, EnvironmentName, NameError, SenderName, SourceName, TopicName, TransportName,
+};
 pub use occurrence::{Occurrence, OccurrenceName};
 pub use period::{Period, Unit};
 pub use rate::{Percentage, Rate};
 pub use recipient::{FieldType, InvalidRow, Recipient, Roles, Schema};
 pub use run::{Count, Counts, Run, RunId, RunState, Totals};
+pub use safety::{AddressPattern, Safety};
 pub use secret::SecretRef;
+#[cfg(test)]
+pub(crate) use section::asked;
 pub use section::{Document, FromToml, Item, Name, Section, parse_string};
 pub use suppression::{Subject, Suppression, SuppressionReason};
 pub use text::{Excerpt, Place, SourceFile};

@@ -86,6 +86,8 @@ names! {
     TransportName(false);
     /// Who is writing.
     SenderName(false);
+    /// A set of settings that override the others: `staging` for `campanile.staging.toml`.
+    EnvironmentName(false);
 }
 
 fn validate(text: &str, slash: bool) -> Result<(), NameError> {

@@ -10,9 +10,10 @@ use toml::{
 
 use super::{Diagnostic, Diagnostics, Excerpt, Place, SecretRef, SourceFile, closest};
 
-/// A TOML file being read, and what was found wrong with it so far.
+/// A TOML file being read, with one that overrides it where there is such a thing, and what was found wrong with them so far.
 pub struct Document {
     file: SourceFile,
+    over: Option<SourceFile>,
     found: RefCell<Diagnostics>,
 }
 
@@ -21,26 +22,46 @@ impl Document {
     pub fn new(file: &SourceFile) -> Self {
         Self {
             file: file.clone(),
+            over: None,
             found: RefCell::default(),
         }
+    }
+
+    /// With a file whose values take the place of the first one's. `[tables]` are merged key by key; everything else is
+    /// replaced as a whole, `{ inline }` tables and tables of another `kind` too. What is wrong with a value is said where it
+    /// stands.
+    #[must_use]
+    pub fn overridden_by(mut self, file: &SourceFile) -> Self {
+        self.over = Some(file.clone());
+        self
     }
 
     /// Parses the file, recording every syntax error, and hands its root table to `read`. Gives what `read` gave, and all
     /// findings.
     pub fn read<T>(self, read: impl FnOnce(Section<'_>) -> T) -> (T, Diagnostics) {
-        let text = self.file.text();
-        let (root, errors) = DeTable::parse_recoverable(text);
+        let files = self.over.iter().chain([&self.file]);
+        let roots: Vec<_> = files.map(|file| (file, self.parse(file))).collect();
+        let layers = roots.iter().map(|(file, root)| Layer {
+            file,
+            table: root.get_ref(),
+            span: root.span(),
+        });
+        let layers = layers.collect();
+        let value = read(Section::new(&self, layers, String::new()));
+        (value, self.found.into_inner())
+    }
+
+    fn parse<'a>(&self, file: &'a SourceFile) -> Spanned<DeTable<'a>> {
+        let (root, errors) = DeTable::parse_recoverable(file.text());
         for error in errors {
             let span = error.span().unwrap_or(0..0);
             self.push(Diagnostic::error(
                 "toml-syntax",
-                Place::new(&self.file, span),
+                Place::new(file, span),
                 error.message(),
             ));
         }
-        let span = root.span();
-        let value = read(Section::new(&self, root.get_ref(), String::new(), span));
-        (value, self.found.into_inner())
+        root
     }
 
     fn push(&self, diagnostic: Diagnostic) {
@@ -48,36 +69,43 @@ impl Document {
     }
 }
 
+/// A table as it stands in one file.
+#[derive(Clone)]
+struct Layer<'a> {
+    file: &'a SourceFile,
+    table: &'a DeTable<'a>,
+    /// Where the table, or the key it stands under, is.
+    span: Range<usize>,
+}
+
 /// One table of a document. Take what you know from it, then call [`Section::finish`].
 pub struct Section<'a> {
     document: &'a Document,
-    table: &'a DeTable<'a>,
+    /// What overrides stands in front; there is always one.
+    layers: Vec<Layer<'a>>,
     path: String,
-    span: Range<usize>,
     known: RefCell<Vec<&'static str>>,
     refused: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Section<'a> {
-    fn new(
-        document: &'a Document,
-        table: &'a DeTable<'a>,
-        path: String,
-        span: Range<usize>,
-    ) -> Self {
+    fn new(document: &'a Document, layers: Vec<Layer<'a>>, path: String) -> Self {
         Self {
             document,
-            table,
+            layers,
             path,
-            span,
             known: RefCell::default(),
             refused: RefCell::default(),
         }
     }
 
-    /// The file being read.
+    /// The file being read; where another one overrides it, the first that has this table.
     pub fn file(&self) -> &SourceFile {
-        &self.document.file
+        self.base().file
+    }
+
+    fn base(&self) -> &Layer<'a> {
+        self.layers.last().expect("a section has a table")
     }
 
     /// The dotted path of this table, empty for the root: `transports.main`.
@@ -87,7 +115,7 @@ impl<'a> Section<'a> {
 
     /// Where the table stands.
     pub fn place(&self) -> Place {
-        Place::new(self.file(), self.span.clone())
+        Place::new(self.file(), self.base().span.clone())
     }
 
     /// Whether a key is there (it counts as known from now on).
@@ -97,18 +125,48 @@ impl<'a> Section<'a> {
 
     /// The key's value as it stands, or `None`. The key counts as known from now on.
     pub fn item(&self, key: &'static str) -> Option<Item<'a>> {
+        #[cfg(test)]
+        asked::note(&self.path, key);
         {
             let mut known = self.known.borrow_mut();
             if !known.contains(&key) {
                 known.push(key);
             }
         }
-        let value = self.table.get(key)?;
-        Some(Item {
-            document: self.document,
-            name: self.name_of(key),
-            value,
-        })
+        self.find(key)
+    }
+
+    /// The value that counts for a key, and what it overrides where both are tables.
+    fn find(&self, key: &str) -> Option<Item<'a>> {
+        let mut found: Option<Item<'a>> = None;
+        for layer in &self.layers {
+            let Some((name, value)) = layer.table.get_key_value(key) else {
+                continue;
+            };
+            match &mut found {
+                None => {
+                    found = Some(Item {
+                        document: self.document,
+                        file: layer.file,
+                        name: self.name_at(layer.file, key, name.span()),
+                        value,
+                        under: None,
+                    });
+                }
+                Some(item) => {
+                    if let DeValue::Table(table) = value.get_ref()
+                        && item.is_added_to(layer.file, value)
+                    {
+                        item.under = Some(Layer {
+                            file: layer.file,
+                            table,
+                            span: name.span(),
+                        });
+                    }
+                }
+            }
+        }
+        found
     }
 
     /// The key's value as a `T`. Absent gives `None`; a wrong type or a value out of range is recorded and gives `None`.
@@ -166,19 +224,31 @@ impl<'a> Section<'a> {
     /// All entries in the file's order, for tables whose keys are names: `[variables]`, `[sources.x.fields]`. No key of such
     /// a table is unknown; do not call [`Section::finish`] on it.
     pub fn entries(&self) -> Vec<Item<'a>> {
-        self.table
-            .iter()
-            .map(|(key, value)| Item {
-                document: self.document,
-                name: self.name_at(key.get_ref(), key.span()),
-                value,
-            })
+        self.keys()
+            .into_iter()
+            .filter_map(|key| self.find(key))
             .collect()
+    }
+
+    /// The keys of all layers, each once, in the first file's order and then in that of what overrides it.
+    fn keys(&self) -> Vec<&'a str> {
+        let mut keys: Vec<&'a str> = Vec::new();
+        for layer in self.layers.iter().rev() {
+            for (key, _) in layer.table {
+                let key: &'a str = key.get_ref();
+                if self.layers.len() == 1 || !keys.contains(&key) {
+                    keys.push(key);
+                }
+            }
+        }
+        keys
     }
 
     /// Refuses a key that is part of the format but whose feature this version does not have.
     pub fn not_built(&self, key: &'static str, feature: &str) {
         self.refused.borrow_mut().push(key);
+        #[cfg(test)]
+        asked::refuse(&self.path, key);
         if let Some(item) = self.item(key) {
             self.error(
                 "not-built",
@@ -201,9 +271,8 @@ impl<'a> Section<'a> {
     /// Whether one of the keys that were not asked for is nearly `key`: then that is what is wrong.
     pub fn has_misspelt(&self, key: &'static str) -> bool {
         let known = self.known.borrow();
-        self.table
-            .iter()
-            .map(|(name, _)| -> &str { name.get_ref() })
+        self.keys()
+            .into_iter()
             .filter(|name| !known.contains(name))
             .any(|name| closest(name, known.iter().copied()) == Some(key))
     }
@@ -217,10 +286,14 @@ impl<'a> Section<'a> {
             .copied()
             .filter(|key| !refused.contains(key))
             .collect();
-        for (key, _) in self.table {
+        let keys = self.layers.iter().rev().flat_map(|layer| {
+            let keys = layer.table.iter();
+            keys.map(|(key, _)| (layer.file, key))
+        });
+        for (file, key) in keys {
             let name: &str = key.get_ref();
             if !known.contains(&name) {
-                let place = Place::new(self.file(), key.span());
+                let place = Place::new(file, key.span());
                 let message = match self.path.as_str() {
                     "" => format!("unknown key `{name}`"),
                     path => format!("unknown key `{name}` in [{path}]"),
@@ -244,16 +317,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    fn name_of(&self, key: &str) -> Name {
-        let span = self
-            .table
-            .iter()
-            .find(|(name, _)| name.get_ref() == key)
-            .map_or(0..0, |(name, _)| name.span());
-        self.name_at(key, span)
-    }
-
-    fn name_at(&self, key: &str, span: Range<usize>) -> Name {
+    fn name_at(&self, file: &SourceFile, key: &str, span: Range<usize>) -> Name {
         let path = if self.path.is_empty() {
             key.to_owned()
         } else {
@@ -262,7 +326,7 @@ impl<'a> Section<'a> {
         Name {
             key: key.to_owned(),
             path,
-            place: Place::new(self.file(), span),
+            place: Place::new(file, span),
         }
     }
 }
@@ -282,15 +346,19 @@ pub struct Name {
 #[derive(Clone)]
 pub struct Item<'a> {
     document: &'a Document,
+    /// Where it stands.
+    file: &'a SourceFile,
     /// Its key.
     pub name: Name,
     value: &'a Spanned<DeValue<'a>>,
+    /// The table that this table overrides key by key.
+    under: Option<Layer<'a>>,
 }
 
 impl<'a> Item<'a> {
     /// Where the value stands.
     pub fn place(&self) -> Place {
-        Place::new(&self.document.file, self.value.span())
+        Place::new(self.file, self.value.span())
     }
 
     /// The raw TOML value.
@@ -306,12 +374,15 @@ impl<'a> Item<'a> {
     /// The value as a table, or a recorded error.
     pub fn section(&self) -> Option<Section<'a>> {
         match self.value() {
-            DeValue::Table(table) => Some(Section::new(
-                self.document,
-                table,
-                self.name.path.clone(),
-                self.name.place.span.clone(),
-            )),
+            DeValue::Table(table) => {
+                let own = Layer {
+                    file: self.file,
+                    table,
+                    span: self.name.place.span.clone(),
+                };
+                let layers = [own].into_iter().chain(self.under.clone()).collect();
+                Some(Section::new(self.document, layers, self.name.path.clone()))
+            }
             _ => self.wrong_type("a table"),
         }
     }
@@ -324,13 +395,34 @@ impl<'a> Item<'a> {
                     .iter()
                     .map(|value| Item {
                         document: self.document,
+                        file: self.file,
                         name: self.name.clone(),
                         value,
+                        under: None,
                     })
                     .collect(),
             ),
             _ => None,
         }
+    }
+
+    /// Whether the other file's table shows through this one where this one has nothing to say.
+    fn is_added_to(&self, file: &SourceFile, other: &Spanned<DeValue<'a>>) -> bool {
+        let is_inline = |file: &SourceFile, value: &Spanned<DeValue<'_>>| {
+            let written = file.text().get(value.span());
+            written.is_some_and(|written| written.starts_with('{'))
+        };
+        let kind = |table: &DeTable<'_>| -> Option<String> {
+            match table.get("kind")?.get_ref() {
+                DeValue::String(kind) => Some(kind.to_string()),
+                _ => None,
+            }
+        };
+        let (DeValue::Table(own), DeValue::Table(under)) = (self.value(), other.get_ref()) else {
+            return false;
+        };
+        let is_another_kind = kind(own).is_some() && kind(own) != kind(under);
+        !is_another_kind && !is_inline(self.file, self.value) && !is_inline(file, other)
     }
 
     /// Records that the value should be `expected` ("a string, such as \"30d\"") and gives `None`.
@@ -427,7 +519,7 @@ impl FromToml for SecretRef {
         section.finish();
         match (env, file) {
             (Some(name), None) => Some(SecretRef::Env(name)),
-            (None, Some(path)) => Some(SecretRef::File(item.document.file.folder().join(path))),
+            (None, Some(path)) => Some(SecretRef::File(item.file.folder().join(path))),
             _ => item.error(
                 "wrong-value",
                 "a secret is either { env = \"NAME\" } or { file = \"path\" }",
@@ -495,3 +587,40 @@ macro_rules! from_toml_string {
     )*};
 }
 pub(crate) use from_toml_string;
+
+/// Which keys were asked for while files were read, on this thread: what the schemas are compared with.
+#[cfg(test)]
+pub(crate) mod asked {
+    use std::{cell::RefCell, collections::BTreeSet};
+
+    /// Tables and keys.
+    #[derive(Debug, Default)]
+    pub(crate) struct Asked {
+        /// All that were asked for.
+        pub(crate) keys: BTreeSet<(String, &'static str)>,
+        /// Those that are refused as not built.
+        pub(crate) refused: BTreeSet<(String, &'static str)>,
+    }
+
+    thread_local! {
+        static ASKED: RefCell<Asked> = RefCell::default();
+    }
+
+    /// From now on.
+    pub(crate) fn start() {
+        ASKED.take();
+    }
+
+    /// Until now.
+    pub(crate) fn take() -> Asked {
+        ASKED.take()
+    }
+
+    pub(super) fn note(table: &str, key: &'static str) {
+        ASKED.with_borrow_mut(|asked| asked.keys.insert((table.to_owned(), key)));
+    }
+
+    pub(super) fn refuse(table: &str, key: &'static str) {
+        ASKED.with_borrow_mut(|asked| asked.refused.insert((table.to_owned(), key)));
+    }
+}

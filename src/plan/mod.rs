@@ -42,7 +42,7 @@ use crate::{
     message::payload::Layout,
     model::{
         Campaign, CampaignId, Channel, HoldReason, Identity, Occurrence, OccurrenceName, RunId,
-        Schema, SkipReason, Totals, Value,
+        Safety, Schema, SkipReason, Totals, Value,
     },
     script::{History, NoHistory, RunFacts},
     source::{Source, SourceError},
@@ -70,6 +70,8 @@ pub struct Request {
     pub now: DateTime<Utc>,
     /// Makes the hashes.
     pub identity: Identity,
+    /// What no campaign can escape: of the settings in force, whatever files the campaign is pinned to.
+    pub safety: Safety,
     /// What was sent before and who is suppressed; `None`: there is no store yet.
     pub store: Option<Arc<dyn Store>>,
     /// Where the plan is frozen; `None`: nowhere, it is only looked at.
@@ -125,6 +127,9 @@ pub struct Plan {
     pub problems: Vec<String>,
     /// Why a run with this plan would be held, if it would.
     pub hold: Option<HoldReason>,
+    /// What the settings keep from everybody, or send elsewhere.
+    #[serde(default)]
+    pub safety: Safety,
 }
 
 /// One recipient of a sample.
@@ -196,6 +201,7 @@ pub async fn work_out(request: Request) -> Result<Plan, PlanError> {
             campaign(&request),
             frozen_layout,
             request.identity.clone(),
+            request.safety.clone(),
             request.sample > 0,
         )),
         origins,

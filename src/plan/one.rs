@@ -36,6 +36,8 @@ pub struct Checked {
     pub holdout: bool,
     /// The variables, in order: worked out whether or not the condition holds.
     pub variables: Result<Vec<(String, Value)>, ScriptError>,
+    /// Whether the workspace's policy could be asked; what it has against the recipient stands with the ways.
+    pub policy: Result<(), ScriptError>,
     /// The ways the campaign takes to it: at least one, be it that it leads nowhere.
     pub ways: Vec<Way>,
     /// Why it is skipped, with details: the first rule that stops it. `None` for one that gets it and for one that does not
@@ -105,6 +107,7 @@ impl Checker {
                 super::campaign(request),
                 None,
                 request.identity.clone(),
+                request.safety.clone(),
                 false,
             )),
             sources: request.sources.clone(),
@@ -223,11 +226,24 @@ impl Checker {
                 .map(|(name, value)| (name.to_owned(), value.clone()))
                 .collect()
         });
+        let mut policy = Ok(());
+        let ways = reach::ways(
+            &recipient,
+            &self.rules.campaign.reach,
+            |channel, address| {
+                let bar = self.rules.bar(selector, &recipient, channel, address);
+                bar.unwrap_or_else(|error| {
+                    policy = Err(error);
+                    None
+                })
+            },
+        );
         Checked {
             asked_for: self.asks_for(&recipient.key),
             matches: selector.matches(&recipient),
             holdout: self.rules.holds_out(name, &recipient.key),
-            ways: reach::ways(&recipient, &self.rules.campaign.reach, |_| {}),
+            policy,
+            ways,
             variables,
             recipient,
             skip: None,
@@ -239,13 +255,15 @@ impl Checker {
         if !checked.asked_for {
             return Ok(None);
         }
-        match (&checked.matches, &checked.variables) {
-            (Ok(false), _) => return Ok(None),
-            (Ok(true), _) if checked.holdout => return Ok(Some((SkipReason::Holdout, None))),
-            (Err(error), _) | (Ok(true), Err(error)) => {
-                return Ok(Some((SkipReason::ScriptError, Some(error.to_string()))));
-            }
-            (Ok(true), Ok(_)) => {}
+        let failed =
+            |error: &ScriptError| Ok(Some((SkipReason::ScriptError, Some(error.to_string()))));
+        let barred = checked.ways.iter().all(Way::is_barred);
+        match (&checked.matches, &checked.policy, &checked.variables) {
+            (Ok(false), _, _) => return Ok(None),
+            (Ok(true), _, _) if checked.holdout => return Ok(Some((SkipReason::Holdout, None))),
+            (Err(error), _, _) | (Ok(true), Err(error), _) => return failed(error),
+            (Ok(true), Ok(()), Err(error)) if !barred => return failed(error),
+            (Ok(true), Ok(()), _) => {}
         }
         let mut addresses = Vec::new();
         let mut nowhere = None;
@@ -255,6 +273,9 @@ impl Checker {
                 Err(Unreachable::NoAddress) => nowhere = Some((SkipReason::NoAddress, None)),
                 Err(Unreachable::Invalid { why, .. }) => {
                     nowhere = Some((SkipReason::InvalidAddress, Some(why.clone())));
+                }
+                Err(Unreachable::Barred { reason, why, .. }) => {
+                    nowhere = Some((*reason, why.clone()));
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! By which channels a recipient can be reached, and at which addresses.
 
-use crate::model::{Channel, EmailAddress, Reach, ReachMode, Recipient};
+use super::suppressed::Stop;
+use crate::model::{Channel, EmailAddress, Reach, ReachMode, Recipient, SkipReason};
 
 /// One channel of a recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,30 @@ pub enum Unreachable {
         /// What is wrong with it.
         why: String,
     },
+    /// There is a good one, and a rule of the whole workspace is against writing to it.
+    Barred {
+        /// The address.
+        address: Address,
+        /// [`SkipReason::Safety`] or [`SkipReason::Policy`].
+        reason: SkipReason,
+        /// Why, where the rule says it.
+        why: Option<String>,
+    },
+}
+
+impl Way {
+    /// The address, also where it is barred.
+    pub fn address_written(&self) -> Option<&Address> {
+        match &self.address {
+            Ok(address) | Err(Unreachable::Barred { address, .. }) => Some(address),
+            Err(Unreachable::NoAddress | Unreachable::Invalid { .. }) => None,
+        }
+    }
+
+    /// Whether a rule of the whole workspace is against it.
+    pub fn is_barred(&self) -> bool {
+        matches!(self.address, Err(Unreachable::Barred { .. }))
+    }
 }
 
 /// The address of a recipient on a channel.
@@ -60,19 +85,24 @@ pub(super) fn address(recipient: &Recipient, channel: Channel) -> Result<Address
     }
 }
 
-/// The ways that a campaign takes to a recipient: at least one, be it that it leads nowhere. `reachable` is told each of the
-/// campaign's channels on which there is a valid address, taken or not.
+/// The ways that a campaign takes to a recipient: at least one, be it that it leads nowhere. `bar` is shown each valid address,
+/// taken or not, and says what is against it, if anything: such a way leads nowhere, and the next in the order is tried.
 pub(super) fn ways(
     recipient: &Recipient,
     reach: &Reach,
-    mut reachable: impl FnMut(Channel),
+    mut bar: impl FnMut(Channel, &Address) -> Option<Stop>,
 ) -> Vec<Way> {
     let mut all: Vec<Way> = Vec::with_capacity(reach.order.len());
     for channel in &reach.order {
-        let address = address(recipient, *channel);
-        if address.is_ok() {
-            reachable(*channel);
-        }
+        let address =
+            address(recipient, *channel).and_then(|address| match bar(*channel, &address) {
+                None => Ok(address),
+                Some((reason, why)) => Err(Unreachable::Barred {
+                    address,
+                    reason,
+                    why,
+                }),
+            });
         all.push(Way {
             channel: *channel,
             address,
@@ -109,12 +139,13 @@ pub(super) fn first_channel(reach: &Reach) -> Channel {
     reach.order.first().copied().unwrap_or(Channel::Email)
 }
 
-/// The first way that leads somewhere; else the first whose address is wrong.
+/// The first way that leads somewhere; else the first that is barred; else the first whose address is wrong.
 fn first(all: &[Way]) -> Option<usize> {
-    all.iter().position(|way| way.address.is_ok()).or_else(|| {
-        all.iter()
-            .position(|way| matches!(way.address, Err(Unreachable::Invalid { .. })))
-    })
+    let wrong = |way: &Way| matches!(way.address, Err(Unreachable::Invalid { .. }));
+    all.iter()
+        .position(|way| way.address.is_ok())
+        .or_else(|| all.iter().position(Way::is_barred))
+        .or_else(|| all.iter().position(wrong))
 }
 
 fn preferred(recipient: &Recipient) -> Option<Channel> {
@@ -150,7 +181,10 @@ mod tests {
             mode,
         };
         let mut reachable = Vec::new();
-        let ways = ways(&recipient, &reach, |channel| reachable.push(channel));
+        let ways = ways(&recipient, &reach, |channel, _| {
+            reachable.push(channel);
+            None
+        });
         (ways, reachable)
     }
 

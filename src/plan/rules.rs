@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     message::payload::Layout,
-    model::{Campaign, Identity, SourceName, Value},
+    model::{Campaign, Identity, Safety, SourceName, Value},
 };
 
 use super::digest;
@@ -20,6 +20,8 @@ pub(super) struct Rules {
     pub(super) layout: Option<Layout>,
     /// Makes the hashes.
     pub(super) identity: Identity,
+    /// What no campaign can escape.
+    pub(super) safety: Safety,
     /// The keys that are asked for, where not everybody is.
     pub(super) wanted: Option<Wanted>,
     /// For each variable, whether a record carries it beside the payload: the sample shows it, and the payload lacks it.
@@ -32,6 +34,7 @@ impl Rules {
         mut campaign: Campaign,
         layout: Option<Layout>,
         identity: Identity,
+        safety: Safety,
         sample: bool,
     ) -> Self {
         let wanted = campaign
@@ -53,6 +56,7 @@ impl Rules {
             campaign,
             layout,
             identity,
+            safety,
             wanted,
             carried,
         }

@@ -12,8 +12,9 @@ use crate::{
 use super::{
     candidate::{self, Candidate, Head, Order, Pile},
     digest,
-    reach::{self, Unreachable, Way},
+    reach::{self, Address, Unreachable, Way},
     rules::Rules,
+    suppressed::Stop,
 };
 
 /// How many problems are told in words.
@@ -31,6 +32,12 @@ pub(super) trait Selector {
     fn matches(&mut self, recipient: &Recipient) -> Result<bool, ScriptError>;
     /// The values of the variables, in order.
     fn variables(&mut self, recipient: &Recipient) -> Result<Vec<Value>, ScriptError>;
+    /// Why the workspace's policy is against writing to the recipient on a channel; `None`: it is not.
+    fn veto(
+        &mut self,
+        recipient: &Recipient,
+        channel: Channel,
+    ) -> Result<Option<String>, ScriptError>;
 }
 
 impl Selector for Evaluator {
@@ -40,6 +47,14 @@ impl Selector for Evaluator {
 
     fn variables(&mut self, recipient: &Recipient) -> Result<Vec<Value>, ScriptError> {
         self.variables(recipient)
+    }
+
+    fn veto(
+        &mut self,
+        recipient: &Recipient,
+        channel: Channel,
+    ) -> Result<Option<String>, ScriptError> {
+        self.veto(recipient, channel)
     }
 }
 
@@ -128,7 +143,11 @@ impl Sieve {
                 .push(key, &Candidate::bare(Head { skip, ..head }));
             return;
         }
-        let (payload, carried) = rules.freeze(&recipient, &weighed.variables);
+        let (payload, carried) = if weighed.ways.iter().all(Way::is_barred) {
+            (Vec::new(), Vec::new())
+        } else {
+            rules.freeze(&recipient, &weighed.variables)
+        };
         for way in &weighed.ways {
             let mut head = rules.with_way(way, head);
             let key = key(way.channel);
@@ -161,12 +180,24 @@ impl Sieve {
         match self.selector.matches(recipient) {
             Ok(false) => return None,
             Ok(true) => {
-                weighed.ways = reach::ways(recipient, reach, |channel| {
+                let held_out = rules.holds_out(&recipient.source, &recipient.key);
+                let (selector, mut failure) = (self.selector.as_mut(), None);
+                weighed.ways = reach::ways(recipient, reach, |channel, address| {
                     *sifted.reachable.entry(channel).or_default() += 1;
+                    if held_out || failure.is_some() {
+                        return None;
+                    }
+                    let bar = rules.bar(selector, recipient, channel, address);
+                    bar.unwrap_or_else(|error| {
+                        failure = Some(error);
+                        None
+                    })
                 });
-                if rules.holds_out(&recipient.source, &recipient.key) {
+                if held_out {
                     weighed.skip = Some((SkipReason::Holdout, None));
-                } else {
+                } else if let Some(error) = failure {
+                    weighed.skip = Some(failed(sifted, recipient, &error));
+                } else if !weighed.ways.iter().all(Way::is_barred) {
                     match self.selector.variables(recipient) {
                         Ok(variables) => weighed.variables = variables,
                         Err(error) => weighed.skip = Some(failed(sifted, recipient, &error)),
@@ -224,6 +255,24 @@ struct Weighed {
 }
 
 impl Rules {
+    /// What is against writing to a good address, whatever the campaign says: `[safety]` of the settings, then the policy.
+    pub(super) fn bar(
+        &self,
+        selector: &mut dyn Selector,
+        recipient: &Recipient,
+        channel: Channel,
+        address: &Address,
+    ) -> Result<Option<Stop>, ScriptError> {
+        if !self.safety.allows(channel, &address.normalized) {
+            return Ok(Some((SkipReason::Safety, None)));
+        }
+        let why = selector.veto(recipient, channel)?;
+        Ok(why.map(|why| {
+            let why = clip(&why, DETAIL_BYTES).to_owned();
+            (SkipReason::Policy, Some(why))
+        }))
+    }
+
     /// Completes a head with the address of a way, or with why there is none.
     fn with_way<'a>(&self, way: &'a Way, head: Head<'a>) -> Head<'a> {
         let channel = way.channel;
@@ -232,6 +281,17 @@ impl Rules {
                 channel,
                 address: &address.text,
                 address_hash: Some(self.identity.address(channel, &address.normalized)),
+                ..head
+            },
+            Err(Unreachable::Barred {
+                address,
+                reason,
+                why,
+            }) => Head {
+                channel,
+                address: &address.text,
+                address_hash: Some(self.identity.address(channel, &address.normalized)),
+                skip: Some((*reason, why.as_deref())),
                 ..head
             },
             Err(Unreachable::NoAddress) => Head {

@@ -144,6 +144,7 @@ impl<'a> Settler<'a> {
             skipped: tally.skipped,
             sample: self.sampler.finish(),
             problems: tally.problems,
+            safety: self.resolver.rules.safety.clone(),
         })
     }
 }

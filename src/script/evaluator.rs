@@ -8,13 +8,13 @@ use std::{
 use rhai::{Caches, Dynamic, EvalAltResult, GlobalRuntimeState, Scope};
 
 use super::{
-    ScriptError, budget, error,
+    ScriptError, budget, error, policy,
     program::Compiled,
     record::{Columns, Reads, Record, RunRecord},
     syntax::Parsed,
     value::{a_type, from_dynamic},
 };
-use crate::model::{Recipient, Value};
+use crate::model::{Channel, Recipient, Value};
 
 /// Evaluates a [`Program`](super::Program) on recipients, one after the other.
 pub struct Evaluator {
@@ -78,6 +78,26 @@ impl Evaluator {
             self.scope.push_dynamic(name.as_str(), value);
         }
         Ok(values)
+    }
+
+    /// Why the workspace's policy has something against writing to the recipient on this channel; `None`: it has not, or there
+    /// is none. With `Err` the recipient must not be sent to.
+    pub fn veto(
+        &mut self,
+        recipient: &Recipient,
+        channel: Channel,
+    ) -> Result<Option<String>, ScriptError> {
+        let program = self.program.clone();
+        let Some(policy) = &program.policy else {
+            return Ok(None);
+        };
+        self.show(recipient, &policy.reads);
+        let [of_campaign, of_channel] = policy::GIVEN;
+        self.scope
+            .push_dynamic(of_campaign, policy.campaign.clone())
+            .push_dynamic(of_channel, policy::channel(channel));
+        let verdict = self.evaluate(&policy.call)?;
+        policy.reason(&verdict)
     }
 
     /// Puts a recipient into sight.

@@ -10,6 +10,7 @@ use rhai::{Engine, FnAccess, Module, Position, ScriptFuncDef, Shared};
 use super::{
     AddedFunctions,
     check::{Check, Setting, Signatures, Uses, is_closure},
+    policy,
     sandbox::{self, LONGEST_SCRIPT, REFUSED},
     syntax::{self, Parsed, offset, place},
 };
@@ -26,6 +27,8 @@ struct Inner {
     signatures: HashMap<String, Option<Signatures>>,
     /// Which file a closure stands in, by the name Rhai gave it.
     closures: HashMap<String, SourceFile>,
+    /// Where the workspace's policy is defined, if it has one that checks.
+    policy: Option<Place>,
 }
 
 /// One script that checks.
@@ -57,7 +60,10 @@ impl Library {
                     continue;
                 }
             };
-            let (script, signatures, found) = compile(&engine, file, number, added);
+            let (script, signatures, mut found) = compile(&engine, file, number, added);
+            if module == policy::MODULE && script.is_some() {
+                inner.policy = policy_of(&engine, file, &signatures, &mut found);
+            }
             let script = script.filter(|_| !found.has_errors());
             diagnostics.extend(found);
             inner
@@ -85,6 +91,14 @@ impl Library {
     /// The functions that the embedding program adds.
     pub(super) fn added(&self) -> &AddedFunctions {
         &self.0.added
+    }
+
+    /// Where the workspace's policy is defined. `None`: there is none. One that does not check is there all the same: asking
+    /// it is then an error of whoever asks.
+    pub(super) fn policy(&self) -> Option<Place> {
+        let broken = self.0.signatures.get(policy::MODULE) == Some(&None);
+        let place = broken.then(|| policy::call().place().clone());
+        self.0.policy.clone().or(place)
     }
 
     /// What the functions of a module read.
@@ -234,6 +248,28 @@ fn compile(
         }
     };
     (script, signatures, diagnostics)
+}
+
+/// Where the script defines the policy; what is wrong with it is noted.
+fn policy_of(
+    engine: &Engine,
+    file: &SourceFile,
+    signatures: &Signatures,
+    found: &mut Diagnostics,
+) -> Option<Place> {
+    let excerpt = Excerpt::whole(file);
+    let (_, definitions) = sandbox::parse_with_definitions(engine, file.text());
+    match policy::find(&excerpt, &definitions, signatures) {
+        Ok(Some(place)) => Some(place),
+        Ok(None) => {
+            found.push(policy::has_none(&excerpt));
+            None
+        }
+        Err(wrong) => {
+            found.push(*wrong);
+            None
+        }
+    }
 }
 
 /// Rhai 1.27 keeps what a function name means in one cache for all modules: two scripts with a helper of the same name would

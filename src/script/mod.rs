@@ -1,8 +1,8 @@
 //! Rhai, sandboxed: conditions and variables over recipients, with the strict rules of Campanile. No Rhai type leaves this
 //! room.
 //!
-//! A [`Library`] holds the compiled scripts of a workspace, a [`Program`] the condition and the variables of one campaign, an
-//! [`Evaluator`] puts recipients through it. [`functions`] has everything a script may call. How strict it is:
+//! A [`Library`] holds the compiled scripts of a workspace, a [`Program`] the condition and the variables of one campaign with
+//! the workspace's policy, an [`Evaluator`] puts recipients through it. [`functions`] has everything a script may call. How strict it is:
 //!
 //! - Values of different types don't compare; integers and decimals are one type here. `in`, `contains` and the elements of
 //!   lists and maps go by the same rule.
@@ -15,11 +15,13 @@ mod added;
 mod brackets;
 mod budget;
 mod check;
+pub mod definitions;
 mod error;
 mod evaluator;
 pub mod functions;
 mod library;
 mod operators;
+mod policy;
 mod program;
 mod record;
 mod sandbox;

@@ -2,16 +2,17 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use rhai::{Engine, Expr, ImmutableString, Module, Position, Shared, Stmt, Token};
+use rhai::{Dynamic, Engine, Expr, ImmutableString, Module, Position, Shared, Stmt, Token};
 
 use super::{
     Evaluator, History, Library, RunFacts,
     check::{Check, Columns, Setting, Uses, is_closure},
+    policy::{self, Policy},
     record::{Fields, Reads, RunRecord, fields_module},
     sandbox::{self, LONGEST_EXPRESSION},
     syntax::{self, Parsed, offset, place},
 };
-use crate::model::{Campaign, Diagnostic, Diagnostics, Excerpt, Schema, Variable};
+use crate::model::{Campaign, Diagnostic, Diagnostics, Excerpt, Place, Schema, Variable};
 
 /// The condition and the variables of one campaign, compiled.
 #[derive(Clone)]
@@ -28,6 +29,8 @@ pub(super) struct Compiled {
     pub(super) variables: Vec<Parsed>,
     pub(super) variable_reads: Reads,
     pub(super) names: Vec<String>,
+    /// The workspace's, where it has one.
+    pub(super) policy: Option<Policy>,
     clauses: Vec<String>,
 }
 
@@ -39,7 +42,7 @@ pub(super) struct Condition {
 }
 
 impl Program {
-    /// Compiles them. `schemas` are the columns of the campaign's sources: a literal `r.field` that none of them has is an
+    /// Compiles them, and with them the workspace's policy. `schemas` are the columns of the campaign's sources: a literal `r.field` that none of them has is an
     /// error; an empty slice (the source can't be read now) checks no fields.
     pub fn compile(
         library: &Library,
@@ -51,6 +54,7 @@ impl Program {
             campaign.audience.condition.as_ref(),
             &campaign.variables,
             schemas,
+            Some(campaign),
         )
     }
 
@@ -70,12 +74,13 @@ impl Program {
     }
 }
 
-/// Compiles a condition and variables.
+/// Compiles a condition and variables; with the workspace's policy, where it is for a campaign.
 pub(super) fn compile(
     library: &Library,
     condition: Option<&Excerpt>,
     variables: &[Variable],
     schemas: &[Arc<Schema>],
+    campaign: Option<&Campaign>,
 ) -> (Option<Program>, Diagnostics) {
     let mut columns = Columns::new();
     for (name, kind) in schemas.iter().flat_map(|schema| &schema.columns) {
@@ -111,11 +116,12 @@ pub(super) fn compile(
         }
         names.push(variable.name.clone());
     }
+    let policy = campaign.and_then(|campaign| compiler.policy(campaign));
     let diagnostics = std::mem::take(&mut compiler.diagnostics);
     if diagnostics.has_errors() {
         return (None, diagnostics);
     }
-    let program = compiler.finish(condition.flatten(), parsed_variables, &uses, names);
+    let program = compiler.finish(condition.flatten(), parsed_variables, &uses, names, policy);
     (Some(program), diagnostics)
 }
 
@@ -133,7 +139,27 @@ struct Checked {
     uses: Uses,
 }
 
+/// The policy, not yet with its reads.
+struct Asked {
+    call: Parsed,
+    uses: Uses,
+    place: Place,
+    campaign: Dynamic,
+}
+
 impl Compiler<'_> {
+    /// The workspace's policy, as a campaign asks it.
+    fn policy(&mut self, campaign: &Campaign) -> Option<Asked> {
+        let place = self.library.policy()?;
+        let (call, uses) = self.expression(&policy::call(), &policy::GIVEN.map(str::to_owned))?;
+        Some(Asked {
+            call,
+            uses,
+            place,
+            campaign: policy::about(campaign),
+        })
+    }
+
     fn condition(&mut self, excerpt: &Excerpt) -> Option<Checked> {
         let (whole, uses) = self.expression(excerpt, &[])?;
         if let Some((position, what)) = root(&whole).and_then(never_boolean) {
@@ -325,6 +351,7 @@ impl Compiler<'_> {
         variables: Vec<Parsed>,
         variable_uses: &Uses,
         names: Vec<String>,
+        policy: Option<Asked>,
     ) -> Program {
         let Self {
             mut engine,
@@ -335,6 +362,7 @@ impl Compiler<'_> {
         let fields: Fields = condition_uses
             .into_iter()
             .chain([variable_uses])
+            .chain(policy.as_ref().map(|asked| &asked.uses))
             .flat_map(|uses| &uses.fields)
             .collect::<BTreeSet<_>>()
             .into_iter()
@@ -366,6 +394,12 @@ impl Compiler<'_> {
         }
         engine.register_global_module(fields_module(&fields).into());
         let variable_reads = reads(variable_uses);
+        let policy = policy.map(|asked| Policy {
+            reads: reads(&asked.uses),
+            call: asked.call,
+            place: asked.place,
+            campaign: asked.campaign,
+        });
         let (condition, clauses) = match condition {
             None => (None, Vec::new()),
             Some(checked) => {
@@ -393,6 +427,7 @@ impl Compiler<'_> {
             variables,
             variable_reads,
             names,
+            policy,
             clauses,
         }))
     }

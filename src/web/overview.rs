@@ -9,6 +9,8 @@ use crate::control::StatusReport;
 pub(super) fn overview(report: &StatusReport) -> Markup {
     let content = html! {
         h1 { "Campanile" }
+        @if let Some(environment) = &report.environment { p { strong { "Environment: " (environment) } } }
+        @for words in report.safety.in_words() { p { strong { "Safety: " (words) } } }
         @if !report.errors.is_empty() {
             h2 { "Findings in the files" }
             ul { @for error in &report.errors { li { (error) } } }

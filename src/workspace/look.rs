@@ -10,7 +10,11 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::tree::{MAX_FILE_BYTES, Tree};
+use super::{
+    Location,
+    location::environment_of,
+    tree::{MAX_FILE_BYTES, Tree},
+};
 
 /// The settings file.
 pub(super) const SETTINGS: &str = "campanile.toml";
@@ -93,13 +97,17 @@ pub(super) struct Reading {
 /// Reads the text files of a workspace, remembering what it read.
 pub(super) struct Reader {
     workspace: PathBuf,
+    /// The file that overrides the settings, where an environment is chosen.
+    override_file: Option<String>,
     seen: BTreeMap<String, Seen>,
 }
 
 impl Reader {
-    pub(super) fn new(workspace: &Path) -> Self {
+    pub(super) fn new(workspace: impl Into<Location>) -> Self {
+        let location = workspace.into();
         Self {
-            workspace: workspace.to_owned(),
+            override_file: location.override_file(),
+            workspace: location.folder,
             seen: BTreeMap::new(),
         }
     }
@@ -111,14 +119,19 @@ impl Reader {
             let message = format!("there is no folder {}", self.workspace.display());
             return Err(io::Error::new(io::ErrorKind::NotFound, message));
         };
-        let settings = self.workspace.join(SETTINGS);
-        match fs::metadata(&settings) {
-            Ok(metadata) => look.file(SETTINGS.to_owned(), &metadata),
-            // A settings file that can't be reached is not the same as none, but as broken.
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                look.unread.insert(SETTINGS.to_owned(), error.to_string());
+        let settings = [SETTINGS].into_iter().chain(self.override_file.as_deref());
+        for name in settings {
+            match fs::metadata(self.workspace.join(name)) {
+                Ok(metadata) => look.file(name.to_owned(), &metadata),
+                // A settings file that can't be reached is not the same as none, but as broken.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    look.unread.insert(name.to_owned(), error.to_string());
+                }
+                Err(_) if name != SETTINGS => {
+                    look.unread.insert(name.to_owned(), self.no_environment());
+                }
+                Err(_) => {}
             }
-            Err(_) => {}
         }
         let mut folders = BTreeMap::from([("", Identity::of(&folder))]);
         for name in FOLDERS {
@@ -133,6 +146,24 @@ impl Reader {
             tree: self.take_in(look)?,
             folders,
         })
+    }
+
+    /// What is said where the chosen environment has no file.
+    fn no_environment(&self) -> String {
+        let names = fs::read_dir(&self.workspace)
+            .into_iter()
+            .flatten()
+            .flatten();
+        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut others: Vec<_> = names
+            .filter_map(|name| Some(environment_of(&name)?.to_string()))
+            .collect();
+        others.sort();
+        let others = match others.len() {
+            0 => "the workspace has no environments".to_owned(),
+            _ => format!("the environments here are {}", others.join(", ")),
+        };
+        format!("there is no such file; {others}")
     }
 
     /// Reads the files of `look` that are new or may have changed.

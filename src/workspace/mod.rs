@@ -6,8 +6,10 @@
 
 mod additions;
 mod campaign;
+mod location;
 mod look;
 mod pin;
+mod schema;
 mod scripts;
 mod settings;
 mod snapshot;
@@ -16,7 +18,9 @@ mod watch;
 mod words;
 
 pub use additions::Additions;
+pub use location::Location;
 pub use pin::load_pinned;
+pub use schema::Schema;
 pub use settings::{
     DkimSettings, Settings, SourceSettings, StoreSettings, TransportSettings, WebSettings,
     load_settings,

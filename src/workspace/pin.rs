@@ -22,6 +22,7 @@ pub(super) struct Parts<'a> {
 /// The files that load the campaign again as it is now: the settings are among them.
 pub(super) fn files(tree: &Tree, parts: &Parts<'_>) -> Tree {
     let own = [SETTINGS, parts.campaign].into_iter();
+    let own = own.chain(tree.override_file());
     tree.subset(own.chain(parts.scripts.iter().chain(&parts.texts).copied()))
 }
 

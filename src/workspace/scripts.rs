@@ -11,6 +11,9 @@ use crate::{
 /// Where scripts lie, and what their paths start with.
 const FOLDER: &str = "scripts/";
 
+/// The script that holds for every campaign, whatever it names: one that breaks it breaks them all.
+const POLICY: &str = "policy";
+
 /// The compiled scripts, and what is wrong with any.
 pub(super) struct Scripts {
     pub(super) library: Library,
@@ -43,12 +46,13 @@ impl Scripts {
         }
     }
 
-    /// The paths of the scripts whose modules the campaign's expressions name.
+    /// The paths of the scripts whose modules the campaign's expressions name, and of the policy, which holds for every campaign.
     pub(super) fn used_by(&self, campaign: &Campaign) -> BTreeSet<&str> {
         let variables = campaign.variables.iter().map(|one| &one.expression);
         let expressions = campaign.audience.condition.iter().chain(variables);
         expressions
             .flat_map(|expression| modules_named(expression.text()))
+            .chain([POLICY.to_owned()])
             .filter_map(|module| self.paths.get(&module).map(String::as_str))
             .collect()
     }

@@ -2,6 +2,7 @@
 
 mod dkim;
 mod people;
+mod safety;
 mod sources;
 mod transports;
 mod web;
@@ -14,8 +15,8 @@ use std::{
 use super::{Additions, look::SETTINGS, tree::Tree};
 use crate::{
     model::{
-        Diagnostic, Diagnostics, Document, Item, Place, Section, Sender, SenderName, SourceFile,
-        SourceName, Topic, TopicName, TransportName, Zone,
+        Diagnostic, Diagnostics, Document, Item, Place, Safety, Section, Sender, SenderName,
+        SourceFile, SourceName, Topic, TopicName, TransportName, Zone,
     },
     source::{self, SourceKind},
     transport::{self, TransportKind},
@@ -26,7 +27,7 @@ pub use sources::SourceSettings;
 pub use transports::TransportSettings;
 pub use web::WebSettings;
 
-/// The settings, as `campanile.toml` says.
+/// The settings, as `campanile.toml` says, and the file of the chosen environment over it.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `[store]`
@@ -45,6 +46,8 @@ pub struct Settings {
     pub transports: BTreeMap<TransportName, TransportSettings>,
     /// `[limits] default_timezone`: the zone of campaigns that name none.
     pub default_timezone: Zone,
+    /// `[safety]`: what no campaign can escape.
+    pub safety: Safety,
 }
 
 /// `[store]`
@@ -119,22 +122,23 @@ pub(super) fn load_with(
             return (None, diagnostics);
         }
     };
-    let (settings, found) = Document::new(&file).read(|root| read(root, workspace, kinds));
-    let mut found = super::in_order(found, &file);
-    found.extend(policy(tree));
+    let over = match tree.override_file().and_then(|path| tree.open(path)) {
+        None => None,
+        Some(Ok(over)) => Some(over),
+        Some(Err(diagnostic)) => {
+            diagnostics.push(diagnostic);
+            return (None, diagnostics);
+        }
+    };
+    let document = Document::new(&file);
+    let document = match &over {
+        Some(over) => document.overridden_by(over),
+        None => document,
+    };
+    let (settings, found) = document.read(|root| read(root, workspace, kinds));
+    let found = super::in_order(found, &file);
     let settings = settings.filter(|_| !found.has_errors());
     (settings, found)
-}
-
-/// A policy holds for every campaign; where it would be ignored none may start.
-fn policy(tree: &Tree) -> Option<Diagnostic> {
-    let file = tree.get("scripts/policy.rhai")?;
-    let at = file.text().find("fn never")?;
-    Some(Diagnostic::error(
-        "not-built",
-        Place::new(&file, at..at + "fn never".len()),
-        "a policy for the whole workspace is not built yet",
-    ))
 }
 
 fn read(root: Section<'_>, workspace: &Path, kinds: Kinds<'_>) -> Option<Settings> {
@@ -145,7 +149,7 @@ fn read(root: Section<'_>, workspace: &Path, kinds: Kinds<'_>) -> Option<Setting
     let sources = sources::read(&root, workspace, kinds);
     let transports = transports::read(&root, kinds);
     let default_timezone = root.section("limits").and_then(limits);
-    root.not_built("safety", "keeping staging from writing to others");
+    let safety = safety::read(root.section("safety"));
     root.finish();
     Some(Settings {
         store: store.unwrap_or_default(),
@@ -156,6 +160,7 @@ fn read(root: Section<'_>, workspace: &Path, kinds: Kinds<'_>) -> Option<Setting
         sources,
         transports,
         default_timezone: default_timezone.unwrap_or_else(Zone::utc),
+        safety: safety?,
     })
 }
 

@@ -1,9 +1,9 @@
 //! The text files of a workspace in memory: what a load is made of, and what a run is pinned to.
 
-use std::{collections::BTreeMap, io, path::Path, sync::Arc};
+use std::{collections::BTreeMap, io, sync::Arc};
 
-use super::look::Reader;
-use crate::model::{Diagnostic, Place, SourceFile};
+use super::{Location, location::environment_of, look::Reader};
+use crate::model::{Diagnostic, EnvironmentName, Place, SourceFile};
 
 /// The most bytes a text file may have: what is larger is data.
 pub const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -31,11 +31,21 @@ impl Tree {
         Self::default()
     }
 
-    /// Reads the files of a workspace. Symlinks are followed, as the `..data` of Kubernetes needs. One file that can't be
+    /// Reads the files of a workspace, of its environments the chosen one only. Symlinks are followed, as the `..data` of Kubernetes needs. One file that can't be
     /// read is a finding of its own, later; a folder that can't be read is an error, because what is in it must not look
     /// as if it had been removed.
-    pub fn read(workspace: &Path) -> io::Result<Self> {
+    pub fn read(workspace: impl Into<Location>) -> io::Result<Self> {
         Ok(Reader::new(workspace).read()?.tree)
+    }
+
+    /// The file that overrides the settings, where an environment is chosen.
+    pub(super) fn override_file(&self) -> Option<&str> {
+        self.paths().find(|path| environment_of(path).is_some())
+    }
+
+    /// The environment that is chosen.
+    pub fn environment(&self) -> Option<EnvironmentName> {
+        environment_of(self.override_file()?)
     }
 
     /// Adds a file, or replaces it.
@@ -89,7 +99,7 @@ impl Tree {
     }
 
     /// The paths of all files, in order, those that can't be read among them.
-    pub fn paths(&self) -> impl Iterator<Item = &str> {
+    pub fn paths(&self) -> impl Iterator<Item = &str> + use<'_> {
         let mut paths: Vec<&str> = self
             .files
             .keys()

@@ -4,7 +4,7 @@
 mod events;
 mod judge;
 
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use events::Events;
 use judge::Judge;
@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::{sync::Notify, task::JoinHandle, time::Instant};
 
 use super::{
-    Tree,
+    Location, Tree,
     look::{Reader, Reading},
 };
 
@@ -53,14 +53,15 @@ pub struct Watcher {
 
 impl Watcher {
     /// Watches `workspace`, whose files were `known` when they were loaded last.
-    pub fn start(workspace: &Path, known: Tree) -> Self {
+    pub fn start(workspace: impl Into<Location>, known: Tree) -> Self {
         Self::with_events(workspace, known, true)
     }
 
-    fn with_events(workspace: &Path, known: Tree, events: bool) -> Self {
+    fn with_events(workspace: impl Into<Location>, known: Tree, events: bool) -> Self {
+        let workspace = workspace.into();
         let wake = Arc::new(Notify::new());
         let events = events
-            .then(|| Events::new(workspace, Arc::clone(&wake)))
+            .then(|| Events::new(&workspace.folder, Arc::clone(&wake)))
             .flatten();
         let eyes = Eyes {
             reader: Reader::new(workspace),

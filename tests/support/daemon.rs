@@ -20,7 +20,16 @@ pub struct Daemon {
 impl Daemon {
     /// Starts it and waits until it is ready.
     pub fn start(workspace: &Workspace) -> Self {
-        let mut daemon = Self::launch(workspace);
+        Self::launch(workspace).ready()
+    }
+
+    /// The same, with options.
+    pub fn start_with(workspace: &Workspace, options: &[&str]) -> Self {
+        Self::launch_with(workspace, options).ready()
+    }
+
+    fn ready(self) -> Self {
+        let mut daemon = self;
         wait_for("the daemon to be ready", || {
             if let Some(status) = daemon.child.try_wait().unwrap() {
                 panic!("the daemon ended with {status}:\n{}", daemon.log());
@@ -34,6 +43,10 @@ impl Daemon {
 
     /// Starts it and waits for nothing.
     pub fn launch(workspace: &Workspace) -> Self {
+        Self::launch_with(workspace, &[])
+    }
+
+    fn launch_with(workspace: &Workspace, options: &[&str]) -> Self {
         let log = workspace.path("daemon.log");
         let file = File::options()
             .create(true)
@@ -41,7 +54,7 @@ impl Daemon {
             .open(&log)
             .unwrap();
         let child = workspace
-            .command(["serve"])
+            .command(["serve"].iter().chain(options))
             .stdout(Stdio::from(file.try_clone().unwrap()))
             .stderr(Stdio::from(file))
             .spawn()

@@ -31,6 +31,15 @@ impl Workspace {
         this.settings("[transports.main]\nkind = \"outbox\"\npath = \"outbox\"\n")
     }
 
+    /// A folder with nothing in it.
+    pub fn empty() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            web_port: free_port(),
+            admin_port: free_port(),
+        }
+    }
+
     /// Writes the settings, with these transports.
     pub fn settings(self, transports: &str) -> Self {
         let (web, admin) = (self.web_port, self.admin_port);
@@ -146,10 +155,16 @@ age = "integer"
             .current_dir(self.folder())
             .env_remove("CAMPANILE_STORE")
             .env_remove("CAMPANILE_WORKSPACE")
+            .env_remove("CAMPANILE_ENV")
             .env("NO_COLOR", "1")
             .args(arguments)
             .stdin(Stdio::null());
         command
+    }
+
+    /// Starts the daemon with options and waits until it is ready.
+    pub fn serve_with(&self, options: &[&str]) -> Daemon {
+        Daemon::start_with(self, options)
     }
 
     /// Starts the daemon and waits until it is ready.

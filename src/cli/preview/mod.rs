@@ -19,6 +19,7 @@ use super::{
 use crate::{
     control::{Command, Preview, Session},
     model::{CampaignId, Channel},
+    workspace::Location,
 };
 
 /// The headers that people look for, in the order they are shown.
@@ -53,7 +54,7 @@ pub(super) struct Arguments {
 /// Shows a message.
 pub(super) async fn run(
     arguments: Arguments,
-    workspace: &Path,
+    workspace: &Location,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let session = Session::read(workspace).await?;

@@ -2,8 +2,6 @@
 
 mod offer;
 
-use std::path::Path;
-
 use self::offer::{is_confirmed, question, show};
 use super::{
     desk::{Desk, answer},
@@ -16,6 +14,7 @@ use super::{
 use crate::{
     control::{Command, Session},
     model::{CampaignId, EmailAddress, OccurrenceName},
+    workspace::Location,
 };
 
 /// The arguments of `send`.
@@ -41,7 +40,7 @@ pub(super) struct Arguments {
 /// Sends a campaign.
 pub(super) async fn run(
     arguments: Arguments,
-    workspace: &Path,
+    workspace: &Location,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let session = Session::write(workspace).await?;

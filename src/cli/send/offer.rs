@@ -5,6 +5,7 @@ use crate::{
         failure::Failure,
         plan::{counted, samples},
         print::{Facts, Output, by_name, plural, thousands, zoned},
+        safety::safety,
     },
     control::SendOffer,
 };
@@ -12,6 +13,7 @@ use crate::{
 /// Shows what would happen.
 pub(super) fn show(offer: &SendOffer, output: &mut Output) -> Result<(), Failure> {
     let plan = &offer.plan;
+    safety(&plan.safety, output)?;
     output.title(format!(
         "{} ({}), occurrence {}",
         offer.name, plan.campaign, plan.occurrence

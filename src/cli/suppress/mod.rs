@@ -8,10 +8,8 @@ mod remove;
 mod rows;
 mod whom;
 
-use std::path::Path;
-
 use super::{exit::Exit, failure::Failure, print::Output};
-use crate::{control::Session, engine::Engine};
+use crate::{control::Session, engine::Engine, workspace::Location};
 
 /// What can be done to the list.
 #[derive(Debug, clap::Subcommand)]
@@ -39,7 +37,7 @@ pub(super) enum Verb {
 /// Does it.
 pub(super) async fn run(
     verb: Verb,
-    workspace: &Path,
+    workspace: &Location,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     match verb {

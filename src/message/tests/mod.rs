@@ -122,6 +122,7 @@ impl Mail {
         let layout = Layout::from_text(&serde_json::to_string(&names).unwrap()).unwrap();
         let values: Vec<Value> = self.values.iter().map(|(_, value)| value.clone()).collect();
         template.preview(&EmailFacts {
+            redirected_from: None,
             to: &self.to.parse().unwrap(),
             layout: &layout,
             values: &values,

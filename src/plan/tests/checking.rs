@@ -20,6 +20,8 @@ fn world() -> World {
         invalid(10, Some("A8")),
         person("A9", "a9@example.org", "no"),
         person("A9", "again@example.org", "no"),
+        person("P1", "p1@example.org", "barred and half"),
+        person("P2", "p2@example.org", "bad policy"),
     ])
 }
 
@@ -45,6 +47,8 @@ async fn each_recipient_is_told_why() {
         ("A7", failed),
         ("A8", "line 10, column \"balance\": \"x\" is not a number"),
         ("A9", "it does not match the campaign's `where`"),
+        ("P1", "policy: on the list"),
+        ("P2", failed),
         ("A0", "nobody"),
     ] {
         assert_eq!(why_not(&world, key).await, why, "{key}");

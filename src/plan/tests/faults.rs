@@ -9,7 +9,7 @@ use super::{
     world::{ByStatus, World, person, schema},
 };
 use crate::{
-    model::{FieldType, Recipient, Schema, Value},
+    model::{Channel, FieldType, Recipient, Schema, Value},
     plan::{PlanError, gather, select::Selector},
     script::ScriptError,
     source::{Batch, Source, SourceError},
@@ -133,6 +133,9 @@ async fn a_panic_is_never_taken_for_the_end_of_the_audience() {
         fn variables(&mut self, recipient: &Recipient) -> Result<Vec<Value>, ScriptError> {
             ByStatus.variables(recipient)
         }
+        fn veto(&mut self, _: &Recipient, _: Channel) -> Result<Option<String>, ScriptError> {
+            Ok(None)
+        }
     }
     let mut world = some_people(20);
     world.selectors = Arc::new(|| Box::new(Panics));
@@ -158,6 +161,9 @@ impl Selector for Tells {
     }
     fn variables(&mut self, recipient: &Recipient) -> Result<Vec<Value>, ScriptError> {
         ByStatus.variables(recipient)
+    }
+    fn veto(&mut self, _: &Recipient, _: Channel) -> Result<Option<String>, ScriptError> {
+        Ok(None)
     }
 }
 

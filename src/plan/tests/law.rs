@@ -228,7 +228,7 @@ proptest! {
         let plan = runtime.block_on(world.plan()).unwrap();
 
         let rules = crate::plan::rules::Rules::new(
-            world.campaign.clone(), None, world.identity.clone(), false,
+            world.campaign.clone(), None, world.identity.clone(), world.safety.clone(), false,
         );
         let people = "people".parse().unwrap();
         let (totals, expected) = case.expected(|key| rules.holds_out(&people, key));

@@ -74,6 +74,40 @@ async fn everybody_ends_with_a_reason() {
 }
 
 #[tokio::test]
+async fn what_holds_for_the_whole_workspace_stops_anybody() {
+    let mut world = World::new(vec![
+        person("A1", "ada@example.org", "yes"),
+        person("A2", "bob@acme.example", "barred"),
+        person("A3", "eve@acme.example", "barred and half"),
+        person("A4", "dan@acme.example", "bad policy"),
+        person("A5", "", "barred"),
+        person("A6", "joe@acme.example", "yes"),
+        person("A7", "ann@example.org", "bad policy"),
+    ]);
+    world.safety.only_to = vec!["*@acme.example".parse().unwrap()];
+    let plan = world.plan().await.unwrap();
+    assert_eq!(
+        world.outcomes(),
+        [
+            "A1 safety",
+            "A2 policy: on the list",
+            "A3 policy: on the list",
+            "A4 script_error: campaigns/news.toml:1:10: an empty cell has no order",
+            "A5 no_address",
+            "A6 -",
+            "A7 safety",
+        ]
+    );
+    assert_eq!(plan.skipped[&SkipReason::Safety], 2);
+    // Barred or not, they could be reached.
+    assert_eq!(plan.reachable, BTreeMap::from([(Channel::Email, 6)]));
+    let frozen = world.ledger.frozen.lock().clone();
+    let barred = frozen.iter().find(|row| row.key == "A2").unwrap();
+    assert_eq!(barred.address, "bob@acme.example");
+    assert!(barred.payload.is_empty());
+}
+
+#[tokio::test]
 async fn what_is_frozen_is_what_the_message_needs() {
     let world = World::new(vec![
         person("A1", "Ada@Example.org", "yes"),

@@ -148,11 +148,24 @@ impl Selector for ByStatus {
 
     fn variables(&mut self, recipient: &Recipient) -> Result<Vec<Value>, ScriptError> {
         match recipient.get("status").and_then(Value::as_text) {
-            Some("half") => Err(Self::error()),
+            Some("half" | "barred and half") => Err(Self::error()),
             _ => Ok(vec![
                 recipient.get("name").cloned().unwrap(),
                 Value::Integer(recipient.key.len() as i64),
             ]),
+        }
+    }
+
+    fn veto(
+        &mut self,
+        recipient: &Recipient,
+        channel: Channel,
+    ) -> Result<Option<String>, ScriptError> {
+        assert_eq!(channel, Channel::Email);
+        match recipient.get("status").and_then(Value::as_text) {
+            Some("barred" | "barred and half") => Ok(Some("on the list".to_owned())),
+            Some("bad policy") => Err(Self::error()),
+            _ => Ok(None),
         }
     }
 }
@@ -176,6 +189,7 @@ pub(super) struct World {
     pub(super) campaign: Campaign,
     pub(super) ledger: Arc<Ledger>,
     pub(super) identity: Identity,
+    pub(super) safety: Safety,
     pub(super) freeze: bool,
     pub(super) sample: usize,
     pub(super) limits: Limits,
@@ -203,6 +217,7 @@ impl World {
             campaign: campaign(),
             ledger: Arc::default(),
             identity: identity(),
+            safety: Safety::default(),
             freeze: true,
             sample: 0,
             limits: LIMITS,
@@ -233,6 +248,7 @@ impl World {
             self.campaign.clone(),
             self.freeze.then(Self::layout),
             self.identity.clone(),
+            self.safety.clone(),
             self.sample > 0,
         ))
     }

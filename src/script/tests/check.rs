@@ -241,7 +241,7 @@ fn all_findings_come_at_once() {
 fn fields_are_not_checked_where_the_source_is_not_known() {
     let bench = Bench::new(&[]);
     let condition = quoted("r.statsu == 1 && nope()");
-    let (_, found) = program::compile(&bench.library, Some(&condition), &[], &[]);
+    let (_, found) = program::compile(&bench.library, Some(&condition), &[], &[], None);
     let codes: Vec<_> = found.iter().map(|found| found.code).collect();
     assert_eq!(codes, ["unknown-function"]);
 }
@@ -491,6 +491,6 @@ fn a_comparison_that_can_only_fail_is_found_before() {
     let other = recipient(vec![("points", FieldType::String, text("7"))]);
     let schemas = [bench.recipient.schema.clone(), other.schema.clone()];
     let condition = quoted("r.points == \"7\"");
-    let (_, found) = program::compile(&bench.library, Some(&condition), &[], &schemas);
+    let (_, found) = program::compile(&bench.library, Some(&condition), &[], &schemas, None);
     assert!(found.is_empty(), "{}", shown(&found));
 }

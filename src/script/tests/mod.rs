@@ -5,6 +5,7 @@
 mod check;
 mod history;
 mod places;
+mod policy;
 mod properties;
 mod sandbox;
 mod scripts;
@@ -163,14 +164,14 @@ impl Bench {
         variables: &[Variable],
     ) -> (Option<Program>, Diagnostics) {
         let schemas = [self.recipient.schema.clone()];
-        program::compile(&self.library, condition, variables, &schemas)
+        program::compile(&self.library, condition, variables, &schemas, None)
     }
 
     fn program(&self, condition: Option<&Excerpt>, variables: &[Variable]) -> Program {
         let (mut program, found) = self.compile(condition, variables);
         if found.iter().all(|found| found.code == "type-mismatch") && program.is_none() {
             // What is known before is a test of its own: here it shall fail when it runs.
-            program = program::compile(&self.library, condition, variables, &[]).0;
+            program = program::compile(&self.library, condition, variables, &[], None).0;
         }
         program.unwrap_or_else(|| panic!("{}", shown(&found)))
     }

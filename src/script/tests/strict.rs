@@ -412,7 +412,7 @@ fn a_source_without_the_column_is_an_error_where_another_has_it() {
     let other = recipient(vec![("status", FieldType::String, text("active"))]);
     let schemas = [bench.recipient.schema.clone(), other.schema.clone()];
     let condition = quoted("r.points > 3");
-    let (program, found) = program::compile(&bench.library, Some(&condition), &[], &schemas);
+    let (program, found) = program::compile(&bench.library, Some(&condition), &[], &schemas, None);
     assert!(found.is_empty());
     let mut evaluator = bench.evaluator(&program.unwrap());
     assert!(evaluator.matches(&bench.recipient).unwrap());

@@ -14,7 +14,7 @@ use crate::{
     control::{
         CampaignState, CampaignStatus, RefusedKind, RunStatus, StatusReport, TransportStatus,
     },
-    model::{OccurrenceName, RunId, RunState, Status, Totals},
+    model::{OccurrenceName, RunId, RunState, Safety, Status, Totals},
 };
 
 struct Fake(Result<StatusReport, Refused>);
@@ -59,6 +59,8 @@ fn report() -> StatusReport {
     };
     StatusReport {
         daemon: true,
+        environment: None,
+        safety: Safety::default(),
         campaigns: vec![
             campaign("billing/renewal", CampaignState::Running, None),
             campaign("offers", CampaignState::Broken, Some("offers.toml:1:1: no")),

@@ -203,8 +203,6 @@ key = "id"
 kind = "twilio"
 [limits]
 frequency_cap = "4/7d"
-[safety]
-only_to = ["*@acme.example"]
 "#
         ),
         [
@@ -213,22 +211,29 @@ only_to = ["*@acme.example"]
             "campanile.toml:9:8: the kind \"sqlite\" is not built yet",
             "campanile.toml:12:8: the kind \"twilio\" is not built yet",
             "campanile.toml:14:1: `frequency_cap`: a cap over all marketing campaigns is not built yet",
-            "campanile.toml:15:2: `safety`: keeping staging from writing to others is not built yet",
         ]
     );
 }
 
 #[test]
-fn a_policy_that_would_be_ignored_is_refused() {
-    let script = "fn never(r, campaign, channel) { () }";
-    let tree =
-        crate::workspace::tests::tree(&[("campanile.toml", ""), ("scripts/policy.rhai", script)]);
-    let (settings, found) = super::load_with(&tree, "/ws".as_ref(), crate::workspace::tests::KINDS);
-    assert!(settings.is_none());
-    assert_eq!(
-        lines(&found),
-        ["scripts/policy.rhai:1:1: a policy for the whole workspace is not built yet"]
-    );
+fn safety_is_read_and_never_taken_for_none() {
+    let toml = "[safety]\nonly_to = [\"*@Acme.example\", \"qa@acme.example\"]\n";
+    let safety = settings(toml).0.unwrap().safety;
+    assert_eq!(safety.only_to[0].as_str(), "*@acme.example");
+    assert!(!settings("").0.unwrap().safety.is_on());
+    for (toml, words) in [
+        ("only_to = []", "names nobody"),
+        ("only_to = [\"acme.example\"]", "it needs an @"),
+        ("only_to = \"*@acme.example\"", "expected an array"),
+        ("redirect_to = \"qa\"", "it has no @"),
+        (
+            "redirect_too = \"qa@acme.example\"",
+            "did you mean `redirect_to`?",
+        ),
+    ] {
+        let found = errors(&format!("[safety]\n{toml}\n"));
+        assert!(found[0].contains(words), "{toml}: {found:?}");
+    }
 }
 
 #[test]
@@ -321,3 +326,5 @@ proptest! {
         }
     }
 }
+
+mod environments;

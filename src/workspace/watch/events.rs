@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     iter,
     path::{Component, Path, PathBuf},
     sync::Arc,
@@ -10,7 +11,10 @@ use std::{
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 
-use crate::workspace::look::{self, FOLDERS, Identity, SETTINGS};
+use crate::workspace::{
+    location::environment_of,
+    look::{self, FOLDERS, Identity, SETTINGS},
+};
 
 /// The system's file events, where it has them.
 pub(super) struct Events {
@@ -99,11 +103,17 @@ pub(super) fn matters(event: &Event, workspace: &Path) -> bool {
         let first = parts.next();
         let is_top_level = parts.next().is_none();
         let is_ours = first.is_none_or(|first| {
-            FOLDERS.iter().any(|folder| first == *folder) || (is_top_level && first == SETTINGS)
+            FOLDERS.iter().any(|folder| first == *folder) || (is_top_level && is_settings(first))
         });
         let name = path.file_name().and_then(|name| name.to_str());
         is_ours && name.is_none_or(may_be_text)
     })
+}
+
+/// Whether a file holds settings, of any environment.
+fn is_settings(name: &OsStr) -> bool {
+    let of_environment = |name: &str| environment_of(name).is_some();
+    name == SETTINGS || name.to_str().is_some_and(of_environment)
 }
 
 /// Whether a name may be that of a text or of a folder; `..data` is what Kubernetes swaps.

@@ -1,6 +1,10 @@
 //! Changes as editors, version control and Kubernetes make them, on a real disk.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use notify::{Event, EventKind};
 use tempfile::TempDir;
@@ -281,6 +285,7 @@ fn only_events_about_texts_count() {
     let write = EventKind::Modify(notify::event::ModifyKind::Any);
     for path in [
         "campanile.toml",
+        "campanile.staging.toml",
         "campaigns",
         "campaigns/a.toml",
         "campaigns/x/body.md",

@@ -1,0 +1,255 @@
+//! The keys of a campaign.
+
+use serde_json::{Value, json};
+
+use super::shape::{
+    any_boolean, boolean, date, line, list, mailbox, named, one_of, pattern, period, rhai, share,
+    some, table, text, whole, with_default, words,
+};
+use crate::model::{Channel, Dedupe, InDoubtPolicy, Missed, OnBroken, Purpose};
+
+pub(super) fn shape() -> Value {
+    table(
+        &["topic", "audience"],
+        [
+            (
+                "id",
+                text(),
+                "Keeps the history when the file is renamed; default: the path under campaigns/ without .toml",
+            ),
+            ("name", line(), "For people; default: the id"),
+            (
+                "topic",
+                text(),
+                "What recipients unsubscribe from: one of [topics] in the settings",
+            ),
+            (
+                "purpose",
+                words(Purpose::ALL.iter().map(|purpose| purpose.as_str())),
+                "Default: the topic's. It may be stricter than the topic, never laxer",
+            ),
+            (
+                "sender",
+                text(),
+                "Who is writing: one of [senders] in the settings. It may be left out where there is only one",
+            ),
+            (
+                "enabled",
+                boolean(true),
+                "With false it starts nothing, and what was not sent is cancelled",
+            ),
+            (
+                "on_broken",
+                with_default(
+                    words(OnBroken::ALL.iter().map(|what| what.as_str())),
+                    "hold",
+                ),
+                "When the files do not check: wait, or go on with the last ones that did",
+            ),
+            (
+                "was",
+                list(&text()),
+                "Ids that it had before: it takes over their history",
+            ),
+            (
+                "removal_grace",
+                with_default(period("10m"), "10m"),
+                "How long its file may be away before what was not sent is cancelled",
+            ),
+            ("audience", audience(), "Who"),
+            (
+                "variables",
+                named(&rhai()),
+                "Rhai expressions, worked out once per recipient, in order: later ones may use earlier ones",
+            ),
+            (
+                "schedule",
+                schedule(),
+                "When: one of at, every, cron. Without it the campaign is sent when asked",
+            ),
+            ("approval", approval(), "Whether a person must approve"),
+            ("reach", reach(), "By which channels"),
+            ("email", email(), "The mail"),
+        ],
+    )
+}
+
+fn audience() -> Value {
+    table(
+        &[],
+        [
+            (
+                "source",
+                text(),
+                "Where recipients come from: one of [sources] in the settings",
+            ),
+            ("sources", some(&text()), "The same as a list"),
+            (
+                "where",
+                rhai(),
+                "A Rhai condition over r, the recipient; without it everybody",
+            ),
+            (
+                "keys",
+                one_of([text(), some(&text())]),
+                "Only these keys, with spaces, commas or line breaks between them, or as a list",
+            ),
+            ("keys_file", text(), "A file with such keys"),
+            (
+                "cooldown",
+                one_of([period("30d"), words(["none"])]),
+                "Not to anyone who had this campaign within; \"none\" allows it at once",
+            ),
+            (
+                "dedupe",
+                with_default(
+                    words(Dedupe::ALL.iter().map(|dedupe| dedupe.as_str())),
+                    "address",
+                ),
+                "One message per address, or one per row",
+            ),
+            (
+                "min_recipients",
+                whole(0, None, Some(1)),
+                "Fewer: the run is held",
+            ),
+            (
+                "max_recipients",
+                whole(1, None, None),
+                "More: the run is held",
+            ),
+            (
+                "holdout",
+                share("5%"),
+                "A share that gets nothing, for comparison: always the same people",
+            ),
+            (
+                "max_script_errors",
+                whole(0, None, Some(10)),
+                "More recipients for whom a script failed: the run is held",
+            ),
+        ],
+    )
+}
+
+fn schedule() -> Value {
+    let at = json!({
+        "type": "string",
+        "anyOf": [{ "format": "date-time" }, { "pattern": r"^(now|\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*)$" }],
+    });
+    table(
+        &[],
+        [
+            (
+                "at",
+                at,
+                "Once, local time of the zone; \"now\": once per campaign id, as soon as it is loaded",
+            ),
+            (
+                "every",
+                period("1d"),
+                "Again and again: days and longer by the calendar, shorter by elapsed time",
+            ),
+            (
+                "cron",
+                pattern(r"^\s*\S+(\s+\S+){4}\s*$", "0 9 * * MON"),
+                "Minute, hour, day of month, month, day of week",
+            ),
+            (
+                "time",
+                pattern(r"^\s*\d\d?:\d\d(:\d\d)?\s*$", "09:00"),
+                "The time of day, where every is in days or longer",
+            ),
+            (
+                "timezone",
+                text(),
+                "Default: default_timezone of the settings",
+            ),
+            ("start", date(), "Not before this day"),
+            ("until", date(), "Not after this day"),
+            (
+                "missed",
+                with_default(
+                    words(Missed::ALL.iter().map(|missed| missed.as_str())),
+                    "skip",
+                ),
+                "What happens to an occurrence that was missed by more than grace",
+            ),
+            (
+                "grace",
+                with_default(period("1h"), "1h"),
+                "How late an occurrence may start",
+            ),
+            (
+                "plan_ahead",
+                period("24h"),
+                "It is planned this early, so that there is time to look and approve",
+            ),
+        ],
+    )
+}
+
+fn approval() -> Value {
+    table(
+        &["required"],
+        [
+            (
+                "required",
+                any_boolean(),
+                "Each occurrence waits for `campanile approve`",
+            ),
+            ("expires", period("48h"), "An approval counts for so long"),
+        ],
+    )
+}
+
+fn reach() -> Value {
+    table(
+        &[],
+        [
+            (
+                "order",
+                list(&words([Channel::Email.as_str()])),
+                "The channels, in the order they are tried",
+            ),
+            (
+                "mode",
+                with_default(words(["first"]), "first"),
+                "Which of the channels a recipient gets it by",
+            ),
+            (
+                "in_doubt",
+                with_default(
+                    words(InDoubtPolicy::ALL.iter().map(|policy| policy.as_str())),
+                    "keep",
+                ),
+                "What happens to a delivery whose answer was never seen",
+            ),
+        ],
+    )
+}
+
+fn email() -> Value {
+    table(
+        &["via", "subject"],
+        [
+            (
+                "via",
+                text(),
+                "The way out: one of [transports] in the settings",
+            ),
+            ("from", mailbox(), "The From; default: the sender's"),
+            (
+                "subject",
+                pattern(r"^[^\r\n]+$", "Your plan renews on {{ r.renews_on }}"),
+                "A Jinja template",
+            ),
+            (
+                "body",
+                pattern(r"\.(md|html|txt)$", "renewal.md"),
+                "A file beside this one: .md, .html or .txt",
+            ),
+            ("body_text", text(), "The body itself, as plain text"),
+        ],
+    )
+}

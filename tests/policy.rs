@@ -1,0 +1,131 @@
+//! `scripts/policy.rhai`: what holds for every campaign of a workspace.
+
+use crate::support::{Workspace, wait_for};
+
+const EVERYBODY: &str = "[audience]\nsource = \"people\"\ncooldown = \"none\"";
+
+const POLICY: &str = r#"
+// Minors get no marketing, and nobody gets anything in the middle of a strike.
+fn never(r, campaign, channel) {
+    if campaign.purpose == "marketing" && r.age < 18 { return `a minor: no ${channel} in ${campaign.topic}`; }
+    if campaign.id == "strike" { "we are on strike" }
+}
+"#;
+
+fn workspace() -> Workspace {
+    Workspace::new()
+        .people(&[
+            "1,ada@example.org,Ada,36",
+            "2,bob@example.org,Bob,12",
+            "3,eve@example.org,Eve,",
+            "4,dan@example.org,Dan,50",
+        ])
+        .campaign("a", EVERYBODY)
+        .campaign(
+            "strike",
+            &EVERYBODY.replace("\"none\"", "\"none\"\nmin_recipients = 0"),
+        )
+        .file("scripts/policy.rhai", POLICY)
+}
+
+#[test]
+fn it_stops_recipients_of_every_campaign_and_says_why() {
+    let workspace = workspace().replace("scripts/policy.rhai", "r.age < 18", "(r.age ?? 0) < 18");
+    let plan = &workspace.run(["plan", "a", "--json"]).code(0).json()[0];
+    assert_eq!(plan["to_send"], 2, "{plan}");
+    assert_eq!(plan["skipped"]["policy"], 2, "{plan}");
+    let plan = workspace.run(["plan", "strike"]).code(0).stdout;
+    assert!(plan.contains("policy 4"), "{plan}");
+
+    let shown = workspace.run(["preview", "a", "--recipient", "2"]).code(0);
+    let shown = shown.stdout + &shown.stderr;
+    assert!(
+        shown.contains("policy: a minor: no email in news"),
+        "{shown}"
+    );
+    assert!(shown.contains("bob@example.org"), "{shown}");
+
+    workspace.run(["send", "a", "--yes"]).code(0);
+    assert_eq!(
+        workspace.recipients(),
+        ["ada@example.org", "dan@example.org"]
+    );
+    let rows = workspace
+        .run(["report", "1", "--json"])
+        .code(0)
+        .json_lines();
+    let bob = rows.iter().find(|row| row["key"] == "2").unwrap();
+    assert_eq!(bob["status"], "skipped");
+    assert_eq!(bob["reason"], "policy: a minor: no email in news");
+}
+
+#[test]
+fn one_that_fails_sends_nothing_to_whom_it_fails_for() {
+    // Eve's age is empty: comparing it is an error.
+    let workspace = workspace();
+    workspace.run(["send", "a", "--yes"]).code(0);
+    assert_eq!(
+        workspace.recipients(),
+        ["ada@example.org", "dan@example.org"]
+    );
+    let rows = workspace
+        .run(["report", "1", "--json"])
+        .code(0)
+        .json_lines();
+    let eve = rows.iter().find(|row| row["key"] == "3").unwrap();
+    let reason = eve["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("script_error: scripts/policy.rhai:4:"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn one_that_does_not_check_breaks_every_campaign() {
+    let workspace = workspace().replace(
+        "scripts/policy.rhai",
+        "(r, campaign, channel)",
+        "(r, campaign, channel, day)",
+    );
+    let found = workspace.run(["check", "--json"]).code(3).json_lines();
+    assert_eq!(found[0]["file"], "scripts/policy.rhai");
+    assert_eq!(
+        (&found[0]["line"], &found[0]["column"]),
+        (&3.into(), &4.into())
+    );
+    for id in ["a", "strike"] {
+        let ran = workspace.run(["send", id, "--yes"]).code(3);
+        assert!(
+            ran.stderr.contains("scripts/policy.rhai:3:4"),
+            "{}",
+            ran.stderr
+        );
+    }
+    assert!(workspace.outbox().is_empty());
+}
+
+#[test]
+fn an_edited_policy_is_another_content_and_counts_from_the_next_run() {
+    let workspace = workspace().replace("scripts/policy.rhai", "r.age < 18", "(r.age ?? 0) < 18");
+    let daemon = workspace.serve();
+    workspace.run(["send", "a", "--yes"]).code(0);
+    assert_eq!(workspace.outbox().len(), 2);
+    workspace.write(
+        "scripts/policy.rhai",
+        "fn never(r, campaign, channel) { if r.name == \"Ada\" { \"asked us not to\" } }",
+    );
+    wait_for("the new policy", || {
+        let plan = workspace.run(["plan", "a", "--json"]).code(0);
+        (plan.json()[0]["to_send"] == 3).then_some(())
+    });
+    workspace.write("scripts/policy.rhai", "fn never(r, campaign, channel) { ");
+    wait_for("every campaign broken", || {
+        let status = workspace.run(["status", "--json"]).code(0).json();
+        let states = status["campaigns"].as_array().unwrap();
+        states
+            .iter()
+            .all(|one| one["state"] == "broken")
+            .then_some(())
+    });
+    assert_eq!(daemon.terminate(), Some(0));
+}
