@@ -32,38 +32,35 @@ fn a_new_workspace_works_at_once() {
         checked.stderr
     );
     let plan = workspace.run(["plan", "--json"]).code(0).json();
-    assert_eq!(plan[0]["campaign"], "renewal");
-    assert_eq!(plan[0]["total"], 3);
+    assert_eq!(plan[0]["campaign"], "news");
+    assert_eq!(plan[0]["total"], 4);
+    assert_eq!(plan[0]["to_send"], 2);
     let daemon = workspace.serve();
     let status = workspace.run(["status", "--json"]).code(0).json();
     assert_eq!(status["campaigns"][0]["state"], "scheduled", "{status}");
     assert_eq!(daemon.terminate(), Some(0));
     let shown = workspace
-        .run(["preview", "renewal", "--recipient", "A1"])
+        .run(["preview", "news", "--recipient", "A1"])
         .code(0)
         .stdout;
-    assert!(shown.contains("Dear Ada,"), "{shown}");
+    assert!(shown.contains("Good morning, Ada!"), "{shown}");
 }
 
 #[test]
 fn what_is_there_is_not_overwritten() {
     let workspace = fresh(&["--with", "github"]);
-    workspace.write("campaigns/renewal.md", "mine");
+    workspace.write("campaigns/news.md", "mine");
     let ran = workspace.run(["init"]).code(5);
-    assert!(
-        ran.stderr.contains("campaigns/renewal.md"),
-        "{}",
-        ran.stderr
-    );
+    assert!(ran.stderr.contains("campaigns/news.md"), "{}", ran.stderr);
     assert_eq!(
-        fs::read_to_string(workspace.path("campaigns/renewal.md")).unwrap(),
+        fs::read_to_string(workspace.path("campaigns/news.md")).unwrap(),
         "mine"
     );
     // One file of it is enough to stop all of it.
-    let other = Workspace::empty().file("scripts/renewal.rhai", "// mine");
+    let other = Workspace::empty().file("scripts/customers.rhai", "// mine");
     let ran = other.run(["init"]).code(5);
     assert!(
-        ran.stderr.contains("scripts/renewal.rhai"),
+        ran.stderr.contains("scripts/customers.rhai"),
         "{}",
         ran.stderr
     );
@@ -134,10 +131,7 @@ fn functions_are_listed_and_editors_know_the_fields() {
 fn an_edited_new_workspace_is_watched() {
     let workspace = fresh(&[]);
     let daemon = workspace.serve();
-    workspace.write(
-        "campaigns/renewal.md",
-        "Dear {{ first_nam }}, your plan renews.\n",
-    );
+    workspace.write("campaigns/news.md", "Dear {{ first_nam }}, this is new.\n");
     wait_for("the broken template", || {
         let status = workspace.run(["status", "--json"]).code(0).json();
         (status["campaigns"][0]["state"] == "broken").then_some(())

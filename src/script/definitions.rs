@@ -86,13 +86,20 @@ fn parameters(function: &Function, count: usize) -> String {
         .split_once('(')
         .map_or("", |(_, rest)| rest.trim_end_matches(')'));
     let words = within.replace(['[', ']'], "");
-    let names: Vec<&str> = words
-        .rsplit('|')
-        .find(|alternative| alternative.split(',').count() >= count)
-        .unwrap_or_default()
-        .split(',')
-        .map(str::trim)
+    let parts = |alternative: &str| -> Vec<String> {
+        let parts = alternative.split(',');
+        parts.map(|part| part.trim().to_owned()).collect()
+    };
+    // `text | datetime | year, month, day`: the one that has as many, if there is one such.
+    let alternatives: Vec<_> = words.split('|').map(parts).collect();
+    let fitting: Vec<_> = alternatives
+        .iter()
+        .filter(|names| alternatives.len() == 1 || names.len() == count)
         .collect();
+    let names = match fitting[..] {
+        [names] => names.clone(),
+        _ => Vec::new(),
+    };
     let named = names.len() >= count && names.iter().all(|name| rhai::is_valid_identifier(name));
     let parameters: Vec<String> = (0..count)
         .map(|at| match names.get(at) {

@@ -8,20 +8,20 @@ pub(super) fn files(extras: &[Extra]) -> Vec<(&'static str, String)> {
     let mut files: Vec<(&'static str, String)> = [
         ("campanile.toml", include_str!("template/campanile.toml")),
         (
-            "campaigns/renewal.toml",
-            include_str!("template/campaigns/renewal.toml"),
+            "campaigns/news.toml",
+            include_str!("template/campaigns/news.toml"),
         ),
         (
-            "campaigns/renewal.md",
-            include_str!("template/campaigns/renewal.md"),
+            "campaigns/news.md",
+            include_str!("template/campaigns/news.md"),
         ),
         (
             "campaigns/data/people.csv",
             include_str!("template/campaigns/data/people.csv"),
         ),
         (
-            "scripts/renewal.rhai",
-            include_str!("template/scripts/renewal.rhai"),
+            "scripts/customers.rhai",
+            include_str!("template/scripts/customers.rhai"),
         ),
         (".gitignore", include_str!("template/gitignore")),
         (".taplo.toml", include_str!("template/taplo.toml")),

@@ -56,7 +56,7 @@ pub(super) fn shape() -> Value {
                 with_default(period("10m"), "10m"),
                 "How long its file may be away before what was not sent is cancelled",
             ),
-            ("audience", audience(), "Who"),
+            ("audience", audience(), "Who gets it"),
             (
                 "variables",
                 named(&rhai()),

@@ -195,7 +195,6 @@ url = "postgres://x"
 [senders.a]
 name = "A"
 from = "a@b.example"
-dkim = { domain = "b.example" }
 [sources.s]
 kind = "sqlite"
 key = "id"
@@ -207,10 +206,9 @@ frequency_cap = "4/7d"
         ),
         [
             "campanile.toml:3:1: `url`: a store in PostgreSQL is not built yet",
-            "campanile.toml:7:1: `dkim`: signing mail is not built yet",
-            "campanile.toml:9:8: the kind \"sqlite\" is not built yet",
-            "campanile.toml:12:8: the kind \"twilio\" is not built yet",
-            "campanile.toml:14:1: `frequency_cap`: a cap over all marketing campaigns is not built yet",
+            "campanile.toml:8:8: the kind \"sqlite\" is not built yet",
+            "campanile.toml:11:8: the kind \"twilio\" is not built yet",
+            "campanile.toml:13:1: `frequency_cap`: a cap over all marketing campaigns is not built yet",
         ]
     );
 }
