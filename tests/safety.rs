@@ -146,3 +146,35 @@ fn what_is_wrong_in_it_never_looks_like_none() {
         assert!(workspace.outbox().is_empty());
     }
 }
+
+#[test]
+fn what_was_made_before_it_was_set_does_not_leave() {
+    // Slow: most messages are made long before their turn comes.
+    let workspace = Workspace::new()
+        .settings("[transports.main]\nkind = \"outbox\"\npath = \"outbox\"\nrate = \"10/s\"\n")
+        .crowd(150)
+        .campaign("a", EVERYBODY);
+    let daemon = workspace.serve();
+    let mut sending = workspace.command(["send", "a", "--yes"]).spawn().unwrap();
+    wait_for("the first messages", || {
+        (workspace.outbox().len() >= 2).then_some(())
+    });
+    let workspace = workspace.more_settings(ONLY_TO);
+    wait_for("[safety] in force", || {
+        let status = workspace.run(["status", "--json"]).code(0).json();
+        (status["safety"]["only_to"].as_array()?.len() == 2).then_some(())
+    });
+    let left = workspace.outbox().len();
+    wait_for("the end of the run", || sending.try_wait().unwrap());
+    // What was on the wire at that moment could still land.
+    let sent = workspace.outbox().len();
+    assert!(
+        sent <= left + 8 && sent < 100,
+        "{left} before, {sent} in the end"
+    );
+    let status = workspace.run(["status", "--json"]).code(0).json();
+    let run = &status["runs"][0];
+    assert_eq!(run["state"], "finished", "{run}");
+    assert_eq!(run["skipped"]["safety"], 150 - sent, "{run}");
+    assert_eq!(daemon.terminate(), Some(0));
+}

@@ -172,7 +172,7 @@ impl Check<'_> {
             host.chain(self.added.names()).chain(own.iter().copied()),
         )
         .map(|near| format!("did you mean `{near}`?"))
-        .or_else(|| Some("the README lists what there is".to_owned()))
+        .or_else(|| Some("`campanile functions` lists what there is".to_owned()))
     }
 
     pub(super) fn wrong_count(

@@ -74,7 +74,7 @@ fn what_is_not_there_is_found() {
         ),
         (
             "nothing_like_it(1)",
-            "there is no function `nothing_like_it` (the README lists what there is)",
+            "there is no function `nothing_like_it` (`campanile functions` lists what there is)",
         ),
         (
             "due_within(r, 3)",

@@ -1,10 +1,10 @@
 //! The keys of a campaign.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::shape::{
-    any_boolean, boolean, date, line, list, mailbox, named, one_of, pattern, period, rhai, share,
-    some, table, text, whole, with_default, words,
+    any_boolean, boolean, date, line, list, mailbox, moment, named, one_of, pattern, period, rhai,
+    share, some, table, text, whole, with_default, words,
 };
 use crate::model::{Channel, Dedupe, InDoubtPolicy, Missed, OnBroken, Purpose};
 
@@ -133,10 +133,10 @@ fn audience() -> Value {
 }
 
 fn schedule() -> Value {
-    let at = json!({
-        "type": "string",
-        "anyOf": [{ "format": "date-time" }, { "pattern": r"^(now|\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*)$" }],
-    });
+    let at = moment(
+        &["date-time", "date-time-local"],
+        r"^\s*(now|\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*)$",
+    );
     table(
         &[],
         [
@@ -157,7 +157,7 @@ fn schedule() -> Value {
             ),
             (
                 "time",
-                pattern(r"^\s*\d\d?:\d\d(:\d\d)?\s*$", "09:00"),
+                moment(&["time-local"], r"^\s*\d\d?:\d\d(:\d\d)?\s*$"),
                 "The time of day, where every is in days or longer",
             ),
             (

@@ -116,9 +116,18 @@ pub(super) fn rhai() -> Value {
     text()
 }
 
-/// A date, bare or quoted.
+/// A moment, a date or a time of day: as TOML has it, which editors know by these formats, or quoted.
+pub(super) fn moment(formats: &[&str], quoted: &str) -> Value {
+    let bare = formats
+        .iter()
+        .map(|format| json!({ "type": "string", "format": format }));
+    let quoted = json!({ "type": "string", "pattern": quoted });
+    json!({ "anyOf": bare.chain([quoted]).collect::<Vec<_>>() })
+}
+
+/// A date.
 pub(super) fn date() -> Value {
-    json!({ "type": "string", "format": "date" })
+    moment(&["date"], r"^\s*\d{4}-\d\d-\d\d\s*$")
 }
 
 /// Where a secret is: never the secret itself.
