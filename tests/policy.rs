@@ -121,8 +121,8 @@ fn an_edited_policy_is_another_content_and_counts_from_the_next_run() {
     workspace.write("scripts/policy.rhai", "fn never(r, campaign, channel) { ");
     wait_for("every campaign broken", || {
         let status = workspace.run(["status", "--json"]).code(0).json();
-        let states = status["campaigns"].as_array().unwrap();
-        states
+        let campaigns = status["campaigns"].as_array().unwrap();
+        campaigns
             .iter()
             .all(|one| one["state"] == "broken")
             .then_some(())

@@ -35,15 +35,14 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Fa
         write_all(folder, &files, output)?;
         return Ok(Exit::Done);
     }
-    match &schemas[..] {
-        [one] => output.bytes(text(*one).as_bytes())?,
-        _ => {
-            let all: serde_json::Map<_, _> = schemas
-                .iter()
-                .map(|schema| (schema.name().to_owned(), schema.to_json()))
-                .collect();
-            output.bytes(pretty(&all.into()).as_bytes())?;
-        }
+    if let [one] = &schemas[..] {
+        output.bytes(text(*one).as_bytes())?;
+    } else {
+        let all: serde_json::Map<_, _> = schemas
+            .iter()
+            .map(|schema| (schema.name().to_owned(), schema.to_json()))
+            .collect();
+        output.bytes(pretty(&all.into()).as_bytes())?;
     }
     Ok(Exit::Done)
 }

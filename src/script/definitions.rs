@@ -100,10 +100,11 @@ fn parameters(function: &Function, count: usize) -> String {
         [names] => names.clone(),
         _ => Vec::new(),
     };
-    let named = names.len() >= count && names.iter().all(|name| rhai::is_valid_identifier(name));
+    let is_usable =
+        names.len() >= count && names.iter().all(|name| rhai::is_valid_identifier(name));
     let parameters: Vec<String> = (0..count)
         .map(|at| match names.get(at) {
-            Some(name) if named => format!("{name}: ?"),
+            Some(name) if is_usable => format!("{name}: ?"),
             _ => format!("value{}: ?", at + 1),
         })
         .collect();

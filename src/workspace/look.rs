@@ -394,7 +394,7 @@ mod tests {
     #[test]
     fn a_workspace_that_is_not_there_says_so() {
         let folder = workspace(&[]);
-        let error = Tree::read(&folder.path().join("nowhere")).unwrap_err();
+        let error = Tree::read(folder.path().join("nowhere")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert!(
             error.to_string().starts_with("there is no folder "),

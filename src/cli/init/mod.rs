@@ -64,9 +64,10 @@ pub(super) fn run(
         return Ok(Exit::Done);
     }
     output.line("")?;
-    let change = match folder == Path::new(".") {
-        true => String::new(),
-        false => format!("cd {} && ", folder.display()),
+    let change = if folder == Path::new(".") {
+        String::new()
+    } else {
+        format!("cd {} && ", folder.display())
     };
     output.line(format!(
         "Next: {change}campanile check && campanile plan && campanile serve"

@@ -1,6 +1,6 @@
 //! `[safety]`: what keeps staging from writing to others.
 
-use crate::model::{AddressPattern, Diagnostic, Safety, Section};
+use crate::model::{AddressPattern, Diagnostic, Item, Safety, Section};
 
 pub(super) fn read(section: Option<Section<'_>>) -> Option<Safety> {
     let Some(section) = section else {
@@ -20,7 +20,7 @@ pub(super) fn read(section: Option<Section<'_>>) -> Option<Safety> {
         }
     };
     let redirect_item = section.item("redirect_to");
-    let redirect_to = redirect_item.as_ref().map(|item| item.read());
+    let redirect_to = redirect_item.as_ref().map(Item::read);
     section.finish();
     Some(Safety {
         only_to: only_to?,
