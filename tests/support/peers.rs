@@ -42,17 +42,15 @@ pub fn python_with(
         let tried = Command::new(python).args(["-c", &import]).output();
         tried.is_ok_and(|output| output.status.success())
     };
-    match program("python3").into_iter().chain([debian]).find(has_it) {
-        Some(python) => Some(run_python(&python, script, arguments)),
-        None => {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "no Python has the module {module}: `tests/run` installs {package}"
-            );
-            eprintln!("skipped: no Python has the module {module} ({package})");
-            None
-        }
+    if let Some(python) = program("python3").into_iter().chain([debian]).find(has_it) {
+        return Some(run_python(&python, script, arguments));
     }
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "no Python has the module {module}: `tests/run` installs {package}"
+    );
+    eprintln!("skipped: no Python has the module {module} ({package})");
+    None
 }
 
 #[track_caller]

@@ -111,7 +111,7 @@ fn the_schemas_have_the_keys_that_the_parser_knows() {
     compare(Schema::Settings, &parser_keys(&asked::take()));
     let settings = settings.unwrap_or_else(|| panic!("{found:?}"));
     asked::start();
-    read_campaigns(&tree, Some(&settings));
+    read_campaigns(&tree, Some(&settings), &BTreeMap::new());
     compare(Schema::Campaign, &parser_keys(&asked::take()));
 }
 
