@@ -101,7 +101,7 @@ fn the_caret_stands_under_the_mistake() {
 fn a_feature_that_is_not_built_is_refused_and_never_ignored() {
     let workspace = Workspace::new()
         .people(&["1,ada@example.org,Ada,36"])
-        .campaign("a", &format!("{AUDIENCE}\n[approval]\nrequired = true"));
+        .campaign("a", &format!("{AUDIENCE}\n[letter]\nvia = \"post\""));
     let ran = workspace.run(["check"]).code(3);
     assert!(ran.stderr.contains("not built yet"), "{}", ran.stderr);
 }

@@ -244,3 +244,28 @@ fn a_folder_that_vanishes_holds_and_its_return_lets_it_go_on() {
     all.dedup();
     assert_eq!(all.len(), 80);
 }
+
+#[test]
+fn a_thousand_campaigns_are_loaded_and_one_edit_reloads_one() {
+    let mut workspace = Workspace::new()
+        .crowd(1)
+        .file("scripts/wise.rhai", "fn is_old(r) { (r.age ?? 0) > 60 }");
+    for n in 0..1_000 {
+        let more = format!("{AUDIENCE}\nwhere = 'wise::is_old(r) || r.name == \"{n}\"'");
+        workspace = workspace.campaign(&format!("many/c{n}"), &more);
+    }
+    let checked = workspace.run(["check"]).code(0);
+    assert!(
+        checked.stdout.contains("1,000 campaigns"),
+        "{}",
+        checked.stdout
+    );
+    let daemon = workspace.serve();
+    let path = "campaigns/many/c500.toml";
+    let text = fs::read_to_string(workspace.path(path)).unwrap();
+    workspace.write(path, &format!("name = \"edited\"\n{text}"));
+    wait_name(&workspace, "many/c500", "edited");
+    nothing_broke(&daemon);
+    let status = workspace.status();
+    assert_eq!(status["campaigns"].as_array().unwrap().len(), 1_000);
+}

@@ -233,6 +233,7 @@ impl Engine {
             purpose: loaded.campaign.purpose,
             bundle: None,
             asked: false,
+            expires_at: None,
             layout: "[]".to_owned(),
             queues: Vec::new(),
         };

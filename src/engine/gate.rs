@@ -122,6 +122,7 @@ mod tests {
             released: false,
             limit: None,
             asked: false,
+            expires_at: None,
             begun: false,
             totals: Totals::default(),
         };

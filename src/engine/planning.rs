@@ -172,6 +172,10 @@ impl Engine {
             purpose: loaded.campaign.purpose,
             bundle: Some(bundle),
             asked: order.asked,
+            expires_at: loaded
+                .campaign
+                .expires_after
+                .map(|period| period.after(occurrence.due)),
             layout: layout.as_ref().map(Layout::to_text).unwrap_or_default(),
             queues: queues(&loaded),
         };

@@ -152,6 +152,8 @@ pub struct Run {
     pub limit: Option<String>,
     /// Whether a person asked for it (`campanile send`); else it is of the schedule.
     pub asked: bool,
+    /// When what has not begun of it is too old.
+    pub expires_at: Option<DateTime<Utc>>,
     /// Whether its first message has begun: from then on it is pinned to its files.
     pub begun: bool,
     /// How many rows its source had, and how many of them matched.

@@ -57,7 +57,7 @@ pub trait Store: Send + Sync + 'static {
     /// Changes what is noted about one campaign.
     async fn change_campaign(&self, id: &CampaignId, change: CampaignChange) -> Result<()>;
     /// A campaign goes on as others did (`was`): that is noted, and their open runs that were never `sending` become its own.
-    /// Gives those that were not noted before.
+    /// Where one of them is stopped, so is it. Gives those that were not noted before.
     async fn take_over_history(
         &self,
         id: &CampaignId,
@@ -112,6 +112,15 @@ pub trait Store: Send + Sync + 'static {
     /// Marks up to `limit` open deliveries of a cancelled run as cancelled; gives how many there were. Call until 0. What is on
     /// the wire keeps its outcome; one that would be tried again is cancelled instead. Does nothing for a run in another state.
     async fn cancel_rows(&self, run: RunId, limit: usize, now: DateTime<Utc>) -> Result<usize>;
+    /// Marks up to `limit` open deliveries of a run that is not over as expired, with words; gives how many there were. Call
+    /// until 0. What is on the wire keeps its outcome.
+    async fn expire_rows(
+        &self,
+        run: RunId,
+        words: &str,
+        limit: usize,
+        now: DateTime<Utc>,
+    ) -> Result<usize>;
     /// Queues deliveries of a run again that are in one of `statuses` (failed, in doubt), when asked by name, and a run that
     /// was over with them (one that is held or paused stays so). Gives how many; those whose payload is gone stay as they are.
     /// Cursors go back: whoever claims from the run's queues asks for [`queues`](Self::queues) again.
@@ -323,6 +332,8 @@ pub struct NewRun {
     pub occurrence: Occurrence,
     /// Whether a person asked for it; else it is of the schedule.
     pub asked: bool,
+    /// When what has not begun of it is too old.
+    pub expires_at: Option<DateTime<Utc>>,
     /// What its recipients may unsubscribe from.
     pub topic: TopicName,
     /// Whether unsubscribing counts.

@@ -67,7 +67,7 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
     let audience = audience::read(&root, around);
     let (variables, has_all_variables) = variables::read(&root);
     let (schedule, zone) = schedule::read(root.section("schedule"), around);
-    root.not_built("pace", "a pace of its own for a campaign");
+    let expires_after = root.section("pace").and_then(holding::expires_after);
     let approval = holding::approval(&root, schedule.as_ref());
     root.not_built("rollout", "a rollout in parts");
     root.not_built("stop_if", "stopping at a share of failures");
@@ -118,7 +118,7 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
         approval,
         reach,
         in_doubt,
-        expires_after: None,
+        expires_after,
         email: email.flatten(),
     };
     root.finish();

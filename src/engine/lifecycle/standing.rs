@@ -29,6 +29,9 @@ pub(in crate::engine) enum Standing {
     AsTheyAre,
 }
 
+/// How many rows of a run that is too old are marked in one transaction.
+const EXPIRED_ROWS: usize = 5_000;
+
 /// Which campaigns are known, by id.
 type Records = BTreeMap<CampaignId, CampaignRecord>;
 
@@ -54,7 +57,14 @@ impl Engine {
         });
         for run in runs {
             let standing = self.standing(&run.campaign, &records, now);
-            if let Err(error) = self.apply(&run, standing).await {
+            let expired = run.expires_at.is_some_and(|at| at <= now);
+            let applied = async {
+                if expired {
+                    self.expire(&run).await?;
+                }
+                self.apply(&run, standing).await
+            };
+            if let Err(error) = applied.await {
                 tracing::error!(run = %run.id, %error, "what its files say is not in force yet");
             }
         }
@@ -140,6 +150,27 @@ impl Engine {
             }
             Standing::Held(_) | Standing::AsTheyAre => Ok(()),
         }
+    }
+
+    /// Nothing more of a run that is too old is sent.
+    async fn expire(&self, run: &Run) -> Result<(), Refused> {
+        let (store, now) = (self.store()?, self.clock.now());
+        if store.counts(run.id).await?.open() == 0 {
+            return Ok(());
+        }
+        let words = "older than expires_after";
+        let mut expired = 0;
+        loop {
+            match store.expire_rows(run.id, words, EXPIRED_ROWS, now).await? {
+                0 => break,
+                n => expired += n,
+            }
+        }
+        if expired > 0 {
+            tracing::warn!(run = %run.id, campaign = %run.campaign, deliveries = expired, "expired");
+            self.wake().await;
+        }
+        Ok(())
     }
 
     /// Moves a run to where it stands, unless it stands there or has moved meanwhile.

@@ -173,6 +173,9 @@ impl Store for Ledger {
     async fn histories(&self) -> Result<Vec<(CampaignId, CampaignId)>> {
         unimplemented!()
     }
+    async fn expire_rows(&self, _: RunId, _: &str, _: usize, _: DateTime<Utc>) -> Result<usize> {
+        unimplemented!()
+    }
     async fn replan(&self, _: Lease, _: RunId, _: NewRun) -> Result<Run> {
         unimplemented!()
     }

@@ -381,6 +381,7 @@ pub(super) fn run(id: u32, campaign: &str, name: &str, ended: Option<DateTime<Ut
         released: false,
         limit: None,
         asked: false,
+        expires_at: None,
         begun: true,
         totals: Totals::default(),
     }

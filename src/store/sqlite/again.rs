@@ -138,6 +138,19 @@ fn settle(
     now: DateTime<Utc>,
     moves: &mut Moves,
 ) -> Result<bool> {
+    settle_with(db, id, statuses, to, None, now, moves)
+}
+
+/// The same, with words.
+fn settle_with(
+    db: &Connection,
+    id: DeliveryId,
+    statuses: &[Status],
+    to: Stand,
+    words: Option<&str>,
+    now: DateTime<Utc>,
+    moves: &mut Moves,
+) -> Result<bool> {
     let row = db
         .prepare_cached("SELECT status, channel FROM delivery WHERE id = ?1")?
         .query_row([Id(id)], |row| {
@@ -149,13 +162,14 @@ fn settle(
         return Ok(false);
     };
     db.prepare_cached(
-        "UPDATE delivery SET status = ?2, reason = ?3, detail = NULL, at = ?4 WHERE id = ?1",
+        "UPDATE delivery SET status = ?2, reason = ?3, detail = ?5, at = ?4 WHERE id = ?1",
     )?
     .execute(params![
         Id(id),
         Code(to.status),
         to.reason.map(Code),
-        At(now)
+        At(now),
+        words
     ])?;
     for table in ["payload", "due"] {
         db.prepare_cached(&format!("DELETE FROM {table} WHERE id = ?1"))?
@@ -177,36 +191,62 @@ pub(super) fn cancel(
     if runs::state(db, run)? != Some(RunState::Cancelled) {
         return Ok(Some(0));
     }
+    end(db, run, Status::Cancelled, None, limit, now)
+}
+
+/// One step of expiring the deliveries of a run that is too old; the same way.
+pub(super) fn expire(
+    db: &Connection,
+    run: RunId,
+    words: &str,
+    limit: usize,
+    now: DateTime<Utc>,
+) -> Result<Option<usize>> {
+    let is_open = |state: RunState| !state.is_over() && state != RunState::Planning;
+    if !runs::state(db, run)?.is_some_and(is_open) {
+        return Ok(Some(0));
+    }
+    end(db, run, Status::Expired, Some(words), limit, now)
+}
+
+fn end(
+    db: &Connection,
+    run: RunId,
+    status: Status,
+    words: Option<&str>,
+    limit: usize,
+    now: DateTime<Utc>,
+) -> Result<Option<usize>> {
     let open = [Status::Queued, Status::Deferred];
     let mut moves = Moves::default();
-    let mut cancelled = 0;
+    let mut ended = 0;
     let mut looked = 0;
     for (queue, cursor) in cursors(db, run)? {
-        for id in put_off(db, queue, limit - cancelled)? {
-            let to = Status::Cancelled.into();
-            cancelled += usize::from(settle(db, id, &open, to, now, &mut moves)?);
+        for id in put_off(db, queue, limit - ended)? {
+            let to = status.into();
+            ended += usize::from(settle_with(db, id, &open, to, words, now, &mut moves)?);
         }
-        let behind = behind(db, run, cursor, limit.saturating_sub(looked + cancelled))?;
-        for &(id, status, of) in &behind {
+        let behind = behind(db, run, cursor, limit.saturating_sub(looked + ended))?;
+        for &(id, before, of) in &behind {
             looked += 1;
-            if of == Some(queue) && status == Status::Queued.code() {
-                let to = Status::Cancelled.into();
-                cancelled += usize::from(settle(db, id, &open, to, now, &mut moves)?);
+            if of == Some(queue) && before == Status::Queued.code() {
+                let to = status.into();
+                ended += usize::from(settle_with(db, id, &open, to, words, now, &mut moves)?);
             }
         }
         if let Some((last, _, _)) = behind.last() {
             db.prepare_cached("UPDATE queue SET cursor = ?2 WHERE id = ?1")?
                 .execute([queue, last.0])?;
         }
-        if cancelled >= limit || looked >= limit {
+        if ended >= limit || looked >= limit {
             break;
         }
     }
     moves.apply(db)?;
-    if cancelled > 0 {
+    if ended > 0 {
         runs::extend(db, run, now)?;
     }
-    Ok((cancelled > 0 || looked == 0).then_some(cancelled))
+    Ok((ended > 0 || looked == 0).then_some(ended))
 }
 
 fn cursors(db: &Connection, run: RunId) -> Result<Vec<(i64, Option<i64>)>> {

@@ -88,10 +88,16 @@ pub(super) fn take_over_history(
         "UPDATE OR IGNORE run SET campaign = ?1
          WHERE campaign = ?2 AND started_at IS NULL AND ended_at IS NULL",
     )?;
+    // A renaming does not undo a stop.
+    let mut stop = db.prepare_cached(
+        "UPDATE campaign SET stopped_at = coalesce(stopped_at, (SELECT stopped_at FROM campaign WHERE id = ?2))
+         WHERE id = ?1",
+    )?;
     let mut new = Vec::new();
     for other in was.iter().filter(|other| *other != id) {
         hand_over.execute([id.as_str(), other.as_str()])?;
         if note.execute(params![id.as_str(), other.as_str(), At(now)])? > 0 {
+            stop.execute([id.as_str(), other.as_str()])?;
             new.push(other.clone());
         }
     }

@@ -306,6 +306,20 @@ impl Store for SqliteStore {
         self.writer()?.long(work).await
     }
 
+    async fn expire_rows(
+        &self,
+        run: RunId,
+        words: &str,
+        limit: usize,
+        now: DateTime<Utc>,
+    ) -> Result<usize> {
+        let words = words.to_owned();
+        let work = move |db: &rusqlite::Connection, rows: usize| {
+            again::expire(db, run, &words, limit.min(rows).max(1), now)
+        };
+        self.writer()?.long(work).await
+    }
+
     async fn requeue(
         &self,
         lease: Lease,

@@ -16,7 +16,7 @@ use crate::{
 
 const COLUMNS: &str = "id, campaign, occurrence, due, state, reason, topic, purpose, bundle, content_digest, plan_digest, \
     opened_at, sealed_at, started_at, ended_at, released, total, matched, to_send, over_limit, \
-    asked, begun";
+    asked, begun, expires_at";
 
 pub(super) fn open(
     db: &Connection,
@@ -30,8 +30,8 @@ pub(super) fn open(
     }
     let run = db
         .prepare_cached(&format!(
-            "INSERT INTO run (campaign, occurrence, due, state, topic, purpose, bundle, layout, opened_at, asked)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING {COLUMNS}"
+            "INSERT INTO run (campaign, occurrence, due, state, topic, purpose, bundle, layout, opened_at, asked, expires_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING {COLUMNS}"
         ))?
         .query_row(
             params![
@@ -44,7 +44,8 @@ pub(super) fn open(
                 new.bundle,
                 new.layout,
                 At(now),
-                new.asked
+                new.asked,
+                new.expires_at.map(At)
             ],
             record,
         )?;
@@ -68,7 +69,7 @@ pub(super) fn renew(db: &Connection, run: RunId, new: &NewRun) -> Result<Run> {
     let renewed = db
         .prepare_cached(&format!(
             "UPDATE run SET due = ?2, topic = ?3, purpose = ?4, bundle = ?5, layout = ?6, reason = NULL, released = 0,
-                 over_limit = NULL, content_digest = NULL, plan_digest = NULL, sealed_at = NULL
+                 over_limit = NULL, content_digest = NULL, plan_digest = NULL, sealed_at = NULL, expires_at = ?7
              WHERE id = ?1 RETURNING {COLUMNS}"
         ))?
         .query_row(
@@ -78,7 +79,8 @@ pub(super) fn renew(db: &Connection, run: RunId, new: &NewRun) -> Result<Run> {
                 new.topic.as_str(),
                 new.purpose.as_str(),
                 new.bundle,
-                new.layout
+                new.layout,
+                new.expires_at.map(At)
             ],
             record,
         )?;
@@ -255,5 +257,6 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Run> {
         limit: row.get(19)?,
         asked: row.get(20)?,
         begun: row.get(21)?,
+        expires_at: at(22)?,
     })
 }

@@ -85,6 +85,18 @@ async fn a_plan_is_made_anew_under_the_same_number_until_it_is_sending() {
 async fn a_history_is_taken_over_with_the_runs_that_have_not_begun() {
     let ledger = Ledger::new().await;
     let begun = ledger.sending(1).await;
+    let seen = |id: &str| crate::store::Sighting {
+        id: id.parse().unwrap(),
+        name: id.to_owned(),
+        source: None,
+        topic: None,
+        removal_grace: None,
+    };
+    let both = vec![seen("spring"), seen("autumn")];
+    ledger.sight(both, at(0)).await.unwrap();
+    let stopped = CampaignChange::StoppedAt(Some(at(1)));
+    let spring = "spring".parse().unwrap();
+    ledger.change_campaign(&spring, stopped).await.unwrap();
     let Opened::New(waiting) = ledger
         .open_run(ledger.lease, new_run("spring"), at(0))
         .await
@@ -104,6 +116,17 @@ async fn a_history_is_taken_over_with_the_runs_that_have_not_begun() {
     let campaign = async |run| ledger.run(run).await.unwrap().unwrap().campaign;
     assert_eq!(campaign(begun).await, was[0]);
     assert_eq!(campaign(waiting.id).await, heir);
+    let records = ledger.campaigns().await.unwrap();
+    assert!(
+        records
+            .iter()
+            .all(|record| record.stopped_at == Some(at(1)))
+    );
+    // Once: who lets it go again has the last word.
+    let started = CampaignChange::StoppedAt(None);
+    ledger.change_campaign(&heir, started).await.unwrap();
+    take().await;
+    assert_eq!(ledger.campaigns().await.unwrap()[0].stopped_at, None);
 }
 
 #[tokio::test]
@@ -127,4 +150,48 @@ async fn how_long_a_file_may_be_away_outlives_the_file() {
     let back = ledger.sight(vec![sighting(None)], at(2)).await.unwrap();
     assert_eq!(back[0].removal_grace, gone.removal_grace);
     assert_eq!(back[0].vanished_at, None);
+}
+
+#[tokio::test]
+async fn what_is_too_old_expires_but_for_what_is_on_the_wire() {
+    let ledger = Ledger::new().await;
+    let run = ledger.sending(4).await;
+    let (wire, later) = (DeliveryId::new(run, 0), DeliveryId::new(run, 1));
+    let _permit = ledger.permit(wire, 1).await;
+    {
+        let _permit = ledger.permit(later, 1).await;
+        ledger.done(later, Outcome::Deferred(at(50)), 2).await;
+    }
+    let expire = async || {
+        ledger
+            .expire_rows(run, "too old", 100, at(3))
+            .await
+            .unwrap()
+    };
+    assert_eq!((expire().await, expire().await), (3, 0));
+    let counts = ledger.counts(run).await.unwrap();
+    assert_eq!(
+        (counts.of(Status::Expired), counts.of(Status::Sending)),
+        (3, 1)
+    );
+    let filter = crate::store::DeliveryFilter {
+        run: Some(run),
+        statuses: vec![Status::Expired],
+        limit: 9,
+        ..crate::store::DeliveryFilter::default()
+    };
+    let expired = ledger.deliveries(filter).await.unwrap();
+    assert!(
+        expired
+            .iter()
+            .all(|one| one.reason.as_deref() == Some("too old"))
+    );
+    ledger.done(wire, Outcome::Sent, 4).await;
+    assert_eq!(ledger.counts(run).await.unwrap().open(), 0);
+    let payloads: i64 = ledger.look("SELECT count(*) FROM payload");
+    assert_eq!(payloads, 0);
+    ledger.check();
+    // What is over stays as it is.
+    ledger.to(run, RunState::Finished).await;
+    assert_eq!(expire().await, 0);
 }

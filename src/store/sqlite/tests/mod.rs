@@ -228,6 +228,7 @@ fn new_run(campaign: &str) -> NewRun {
             due: at(0),
         },
         asked: false,
+        expires_at: None,
         topic: "offers".parse().unwrap(),
         purpose: Purpose::Marketing,
         bundle: None,
