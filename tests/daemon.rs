@@ -29,7 +29,7 @@ fn an_occurrence_at_or_before_the_first_sight_never_fires() {
             "past",
             &format!("{AUDIENCE}\n[schedule]\nat = 2020-01-01T09:00:00"),
         )
-        .campaign("tick", &format!("{AUDIENCE}\n{}", soon(4)));
+        .campaign("tick", &format!("{AUDIENCE}\n{}", soon(8)));
     let _daemon = workspace.serve();
     // The neighbour proves that the schedules were looked at.
     wait_for("the neighbour", || {
@@ -70,7 +70,7 @@ fn an_edit_counts_without_a_restart_and_a_broken_file_is_shown() {
     });
     workspace.write(
         "campaigns/a.toml",
-        &campaign(&format!("{AUDIENCE}\n{}", soon(3))),
+        &campaign(&format!("{AUDIENCE}\n{}", soon(8))),
     );
     wait_for("the mended campaign to send", || {
         (!workspace.recipients().is_empty()).then_some(())

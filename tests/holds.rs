@@ -336,7 +336,7 @@ fn a_transport_that_cannot_be_built_is_seen_and_tried_again() {
             smtp(&server)
         ))
         .crowd(5)
-        .campaign("a", &format!("{AUDIENCE}\n{}", soon(2)));
+        .campaign("a", &format!("{AUDIENCE}\n{}", soon(8)));
     let _daemon = workspace.serve();
     let seen = wait_for("the transport's error", || {
         let error = status(&workspace)["transports"][0]["error"].clone();
@@ -386,7 +386,7 @@ fn a_run_that_is_cancelled_stays_cancelled_when_the_process_was_killed_in_the_mi
     let workspace = Workspace::new()
         .settings(SLOW)
         .crowd(300)
-        .campaign("a", &format!("{AUDIENCE}\n{}", soon(2)));
+        .campaign("a", &format!("{AUDIENCE}\n{}", soon(8)));
     let daemon = workspace.serve();
     wait_for("some messages", || {
         (workspace.recipients().len() >= 5).then_some(())
@@ -452,7 +452,7 @@ fn in_the_foreground_an_interrupted_run_goes_on_with_resume() {
 fn a_run_that_is_cancelled_while_it_is_planned_is_not_planned_again() {
     let workspace = Workspace::new()
         .crowd(150_000)
-        .campaign("a", &format!("{AUDIENCE}\n{}", soon(3)))
+        .campaign("a", &format!("{AUDIENCE}\n{}", soon(8)))
         .campaign("later", &format!("{AUDIENCE}\nkeys = \"1\"\n{}", soon(30)));
     let daemon = workspace.serve();
     wait_for("the planning", || {

@@ -285,7 +285,8 @@ impl Engine {
         }
     }
 
-    async fn finish(&self, id: RunId) -> Result<(), Refused> {
+    /// Ends a run of which nothing is left.
+    pub(super) async fn finish(&self, id: RunId) -> Result<(), Refused> {
         let (store, lease, now) = (self.store()?, self.lease()?, self.clock.now());
         let work = self.work.lock().remove(&id);
         if store.counts(id).await?.of(Status::InDoubt) > 0 {

@@ -156,6 +156,10 @@ impl Engine {
     async fn expire(&self, run: &Run) -> Result<(), Refused> {
         let (store, now) = (self.store()?, self.clock.now());
         if store.counts(run.id).await?.open() == 0 {
+            // A transport that can't be reached would hold on to what it was handed and never began.
+            if run.state == RunState::Sending {
+                self.finish(run.id).await?;
+            }
             return Ok(());
         }
         let words = "older than expires_after";

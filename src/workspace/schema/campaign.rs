@@ -68,6 +68,7 @@ pub(super) fn shape() -> Value {
                 "When: one of at, every, cron. Without it the campaign is sent when asked",
             ),
             ("approval", approval(), "Whether a person must approve"),
+            ("pace", pace(), "How it goes out"),
             ("reach", reach(), "By which channels"),
             ("email", email(), "The mail"),
         ],
@@ -200,6 +201,17 @@ fn approval() -> Value {
             ),
             ("expires", period("48h"), "An approval counts for so long"),
         ],
+    )
+}
+
+fn pace() -> Value {
+    table(
+        &[],
+        [(
+            "expires_after",
+            period("48h"),
+            "What was not sent by then, counted from when the run was due, expires",
+        )],
     )
 }
 
