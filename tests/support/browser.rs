@@ -95,6 +95,11 @@ impl Browser {
         text.as_str().unwrap_or_default().to_owned()
     }
 
+    /// What a script gives in the page.
+    pub fn evaluate(&self, script: &str) -> Value {
+        self.post("execute/sync", &json!({"script": script, "args": []}))
+    }
+
     #[track_caller]
     fn post(&self, path: &str, body: &Value) -> Value {
         let answer = self

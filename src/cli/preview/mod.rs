@@ -1,6 +1,7 @@
 //! `campanile preview`: the message of one recipient.
 
 mod headers;
+mod page;
 
 use std::{
     fs,
@@ -46,7 +47,7 @@ pub(super) struct Arguments {
     /// On which channel
     #[arg(long, value_name = "CHANNEL", default_value = "email")]
     channel: Channel,
-    /// Write message.eml, message.html and message.txt into this folder
+    /// Write message.eml, message.html, message.txt and index.html, which shows them, into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -72,6 +73,7 @@ async fn carry_out(
             arguments.channel
         )));
     }
+    let campaign = arguments.campaign.to_string();
     let command = Command::Preview {
         campaign: arguments.campaign,
         recipient: arguments.recipient,
@@ -83,7 +85,7 @@ async fn carry_out(
         show(&preview, output)?;
     }
     if let Some(folder) = arguments.out {
-        write(&preview, &folder, output)?;
+        write(&campaign, &preview, &folder, output)?;
     }
     Ok(Exit::Done)
 }
@@ -133,25 +135,32 @@ fn object(preview: &Preview, unmasked: bool) -> Value {
         .iter()
         .map(|(name, value)| (name.clone(), shown(value, mask::words).into()))
         .collect();
-    // The message itself is what was asked for: its subject, text and HTML are shown as they are.
     json!({
         "key": shown(&preview.key, mask::key), "channel": Channel::Email,
         "address": shown(&preview.address, crate::model::mask), "way": preview.way,
-        "subject": preview.subject, "text": preview.text, "html": preview.html, "variables": variables,
+        "subject": shown(&preview.subject, mask::words), "text": shown(&preview.text, mask::words),
+        "html": preview.html.as_deref().map(|html| shown(html, mask::words)), "variables": variables,
         "not_sent": preview.not_sent.as_deref().map(|words| shown(words, mask::words)),
     })
 }
 
-fn write(preview: &Preview, folder: &Path, output: &mut Output) -> Result<(), Failure> {
+fn write(
+    campaign: &str,
+    preview: &Preview,
+    folder: &Path,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let failed = |path: &Path, error: std::io::Error| {
         Failure::failed(format!("{} can't be written: {error}", path.display()))
     };
     fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     let html = preview.html.as_deref().map(str::as_bytes);
+    let page = page::page(campaign, preview);
     for (name, bytes) in [
         ("message.eml", Some(&*preview.eml)),
         ("message.html", html),
         ("message.txt", Some(preview.text.as_bytes())),
+        ("index.html", Some(page.as_bytes())),
     ] {
         let path = folder.join(name);
         match bytes {

@@ -15,13 +15,22 @@ pub(in crate::cli) fn words(text: &str) -> String {
                 _ => (part, ""),
             };
             match word.split_once('@') {
-                Some((local, domain)) if !local.is_empty() && !domain.is_empty() => {
+                Some((local, domain))
+                    if !local.is_empty() && !domain.is_empty() && !is_file(domain) =>
+                {
                     format!("{}{end}", mask(word))
                 }
                 _ => part.to_owned(),
             }
         })
         .collect()
+}
+
+/// Whether what looks like a domain is the rest of a file's name: the outbox calls its files after Message-IDs.
+fn is_file(domain: &str) -> bool {
+    domain
+        .rsplit_once('.')
+        .is_some_and(|(_, ending)| ending == "eml")
 }
 
 /// A recipient's key, masked where it is an address itself.
@@ -57,6 +66,7 @@ mod tests {
             ),
             ("mailto:a@b.de,c@d.ef", "mailto:a…@b.de,c…@d.ef"),
             ("at 5 @ noon", "at 5 @ noon"),
+            ("wrote 0f15@acme.example.eml", "wrote 0f15@acme.example.eml"),
             ("nothing", "nothing"),
         ] {
             assert_eq!(words(text), masked);
