@@ -1,12 +1,16 @@
 //! The engine: what an embedding program holds. It ties the rooms together.
 
 mod approving;
+mod as_test;
+mod base;
 mod builder;
 mod carry_out;
 mod due;
+mod explain;
 mod gate;
 mod lifecycle;
 mod loading;
+mod outlook;
 mod people;
 mod planning;
 mod preview;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand};
 
 use super::{
-    approve, cancel, deliveries, functions, init, pause, plan, preview, print::ColorChoice, report,
-    resume, retry, schema, send, serve, status, stop, suppress,
+    approve, cancel, deliveries, explain, functions, init, pause, plan, preview,
+    print::ColorChoice, report, resume, retry, schema, send, serve, status, stop, suppress,
 };
 use crate::model::EnvironmentName;
 
@@ -76,13 +76,20 @@ pub(super) enum Verb {
     #[command(after_help = "Example:\n  campanile check --json | jq -r .message")]
     Check,
     /// Show who would get what, and who not and why; writes nothing
-    #[command(after_help = "Example:\n  campanile plan billing/renewal --sample 3")]
+    #[command(after_help = "Example: what an edit changes, for a pull request\n  \
+        campanile plan --base main --format markdown > comment.md")]
     Plan(plan::Arguments),
     /// Show the message of one recipient
     #[command(
         after_help = "Example:\n  campanile preview billing/renewal --recipient A100 --out preview/"
     )]
     Preview(preview::Arguments),
+    /// Say why: each rule in turn for one recipient, or why a campaign has or has not started
+    #[command(
+        after_help = "Example: why did A100 not get it?\n  campanile explain billing/renewal A100\n  \
+        campanile explain billing/renewal A100 --occurrence 2026-12-01"
+    )]
+    Explain(explain::Arguments),
     /// Run the daemon: watch the files, schedule, send, answer
     #[command(after_help = "Example:\n  campanile serve --log-format json --log-level debug")]
     Serve(serve::Arguments),
@@ -191,6 +198,8 @@ mod tests {
             "campanile",
             "campanile fly",
             "campanile pause",
+            "campanile explain",
+            "campanile explain a --as-test",
             "campanile pause three",
             "campanile approve",
             "campanile plan ../x",

@@ -7,6 +7,7 @@ mod check;
 mod deliveries;
 mod desk;
 mod exit;
+mod explain;
 mod failure;
 mod follow;
 mod functions;
@@ -121,6 +122,7 @@ async fn carry_out(arguments: Arguments, output: &mut Output) -> Result<Exit, Fa
         Verb::Send(arguments) => send::run(arguments, workspace, output).await,
         Verb::Status(arguments) => status::run(arguments, workspace, output).await,
         Verb::Pause(arguments) => pause::run(arguments, workspace, output).await,
+        Verb::Explain(arguments) => explain::run(arguments, workspace, output).await,
         Verb::Resume(arguments) => resume::run(arguments, workspace, output).await,
         Verb::Approve(arguments) => approve::run(arguments, workspace, output).await,
         Verb::Cancel(arguments) => cancel::run(arguments, workspace, output).await,

@@ -11,7 +11,7 @@ use crate::{
         AddressHash, Channel, Delivery, DeliveryId, HoldReason, OccurrenceName, RecipientHash,
         RunId, RunState, SkipReason, Status, Subject, Suppression, SuppressionReason, Totals,
     },
-    plan::{Plan, Sample},
+    plan::{Hold, Outlook, Plan, Sample, Step, StepKind},
 };
 
 /// A desk that keeps what it was asked and answers what it was told to.
@@ -131,6 +131,29 @@ pub(super) fn plan() -> Plan {
         }],
         problems: vec!["line 7, column \"email\": \"ada@example.org x\" is not one".to_owned()],
         hold: Some(HoldReason::TooMany),
+        funnel: vec![
+            step(StepKind::Source, "source", 10_000, 0),
+            step(StepKind::Clause, "r.status == \"active\"", 2_000, 8_000),
+            step(StepKind::Rule, "unsubscribed", 1_234, 766),
+        ],
+        outlook: Some(Outlook {
+            starts: Some("2026-12-01T09:00:00+01:00".parse().unwrap()),
+            finishes: Some("2026-12-01T09:20:33+01:00".parse().unwrap()),
+            pace: "main takes 1/1s".to_owned(),
+            holds: vec![Hold {
+                reason: "too_many".to_owned(),
+                help: "1,234 to send, more than max_recipients".to_owned(),
+            }],
+        }),
+    }
+}
+
+fn step(kind: StepKind, step: &str, left: u64, dropped: u64) -> Step {
+    Step {
+        step: step.to_owned(),
+        kind,
+        left,
+        dropped,
     }
 }
 

@@ -27,6 +27,44 @@ pub enum Command {
         /// How many recipients the sample has.
         sample: usize,
     },
+    /// The plans beside those that the files of a git revision would give; writes nothing. Answered by
+    /// [`Reply::Compared`](super::Reply::Compared).
+    Compare {
+        /// A branch, a tag, a commit.
+        revision: String,
+        /// Which campaigns; empty: all.
+        campaigns: Vec<CampaignId>,
+        /// How many recipients the sample has.
+        sample: usize,
+    },
+    /// Each rule in turn for one recipient. Answered by [`Reply::Explanation`](super::Reply::Explanation).
+    Explain {
+        /// Which campaign.
+        campaign: CampaignId,
+        /// The recipient's key.
+        key: String,
+    },
+    /// What became of a recipient in a past run. Answered by [`Reply::Past`](super::Reply::Past).
+    ExplainPast {
+        /// Which campaign, be it gone by now.
+        campaign: CampaignId,
+        /// The recipient's key.
+        key: String,
+        /// The run's occurrence.
+        occurrence: OccurrenceName,
+    },
+    /// A `[[test]]` block of what becomes of a recipient. Answered by [`Reply::Done`](super::Reply::Done).
+    ExplainAsTest {
+        /// Which campaign.
+        campaign: CampaignId,
+        /// The recipient's key.
+        key: String,
+    },
+    /// Why a campaign has or has not started. Answered by [`Reply::Standing`](super::Reply::Standing).
+    ExplainCampaign {
+        /// Which campaign.
+        campaign: CampaignId,
+    },
     /// The message of the first or the named recipient. Answered by [`Reply::Preview`](super::Reply::Preview).
     Preview {
         /// Which campaign.

@@ -9,8 +9,9 @@ mod socket;
 
 pub use command::{Command, SuppressionTarget};
 pub use reply::{
-    ApprovalState, ApprovalStatus, CampaignState, CampaignStatus, Preview, Refused, RefusedKind,
-    Reply, RunStatus, SendOffer, StatusReport, TransportStatus,
+    ApprovalState, ApprovalStatus, Before, CampaignState, CampaignStatus, Change, Compared,
+    ComparedCampaign, Explanation, MessageDiff, PastExplanation, Preview, Refused, RefusedKind,
+    Reply, RunStatus, SendOffer, Standing, StatusReport, Told, TransportStatus,
 };
 pub use serve::{ServeOptions, serve};
 pub use session::Session;

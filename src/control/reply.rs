@@ -10,7 +10,7 @@ use crate::{
         CampaignId, Channel, Delivery, EnvironmentName, OccurrenceName, Part, RunId, RunState,
         Safety, Status, Suppression, Totals,
     },
-    plan::Plan,
+    plan::{Comparison, Explained, Plan},
 };
 
 /// An answer.
@@ -23,6 +23,14 @@ pub enum Reply {
     Run(Box<RunStatus>),
     /// Plans, in the order they were asked for.
     Plans(Vec<Plan>),
+    /// Plans beside those of a revision.
+    Compared(Box<Compared>),
+    /// One recipient, rule by rule.
+    Explanation(Box<Explanation>),
+    /// One recipient in a past run.
+    Past(Box<PastExplanation>),
+    /// Why a campaign has or has not started.
+    Standing(Box<Standing>),
     /// A message.
     Preview(Box<Preview>),
     /// What `send` would do.
@@ -226,6 +234,157 @@ pub struct SendOffer {
     pub subject: Option<String>,
     /// The local time, with the campaign's zone.
     pub now: DateTime<FixedOffset>,
+}
+
+/// Plans beside those that the files of a revision would give.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Compared {
+    /// The revision, as it was asked for.
+    pub revision: String,
+    /// The commit that it is.
+    pub commit: String,
+    /// The campaigns, by id; those that are disabled and unchanged are left out.
+    pub campaigns: Vec<ComparedCampaign>,
+}
+
+/// A campaign beside itself as it was.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ComparedCampaign {
+    /// Its id.
+    pub id: CampaignId,
+    /// What happened to it.
+    pub change: Change,
+    /// What the rest does not tell, in words.
+    pub note: Option<String>,
+    /// Its plan now; `None`: it is gone, disabled, or unchanged and not asked for.
+    pub plan: Option<Plan>,
+    /// What its plan would have been.
+    pub before: Option<Before>,
+    /// Who is added and dropped, where there are two plans.
+    pub comparison: Option<Comparison>,
+    /// What becomes of a message, where it becomes another.
+    pub message: Option<MessageDiff>,
+}
+
+/// What happened to a campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// It is new.
+    Added,
+    /// It is gone.
+    Removed,
+    /// Its files, its settings or its data are others.
+    Changed,
+    /// Nothing.
+    Unchanged,
+}
+
+impl Change {
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::Changed => "changed",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
+/// A plan as it would have been.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Before {
+    /// Of which occurrence.
+    pub occurrence: OccurrenceName,
+    /// Its digest.
+    pub digest: String,
+    /// What it counted.
+    #[serde(flatten)]
+    pub totals: Totals,
+}
+
+/// What becomes of one message.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MessageDiff {
+    /// Whose.
+    pub key: String,
+    /// The unified difference of subject and text, without header lines.
+    pub diff: String,
+    /// Subject and text are the same: the HTML is another.
+    pub only_html: bool,
+}
+
+/// One recipient, rule by rule.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Of which campaign.
+    pub campaign: CampaignId,
+    /// Of which occurrence.
+    pub occurrence: OccurrenceName,
+    /// When that is due, with the offset of the campaign's zone.
+    pub at: DateTime<FixedOffset>,
+    /// The rules and the outcome.
+    pub explained: Explained,
+    /// Why nobody gets anything, where the campaign starts nothing.
+    pub starts_nothing: Option<Told>,
+}
+
+/// One recipient in a past run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PastExplanation {
+    /// The recipient's key.
+    pub key: String,
+    /// The run.
+    pub run: RunStatus,
+    /// What the ledger has of the recipient; empty: it has nothing.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// Why a campaign has or has not started.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Standing {
+    /// Which.
+    pub campaign: CampaignId,
+    /// What it is doing, where that is known.
+    pub state: Option<CampaignState>,
+    /// When it is due next.
+    pub next: Option<DateTime<FixedOffset>>,
+    /// What there is to say, the weightiest first.
+    pub told: Vec<Told>,
+    /// Its runs: all that are open, and the last few.
+    pub runs: Vec<RunStatus>,
+}
+
+/// One thing that there is to say of a campaign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// What is.
+    pub fact: String,
+    /// What changes it: a command, an edit.
+    pub ends: Option<String>,
+    /// Whether the campaign starts nothing for it.
+    pub starts_nothing: bool,
+}
+
+impl Told {
+    /// The campaign starts nothing.
+    pub(crate) fn stops(fact: impl Into<String>, ends: impl Into<String>) -> Self {
+        Self {
+            fact: fact.into(),
+            ends: Some(ends.into()),
+            starts_nothing: true,
+        }
+    }
+
+    /// Something worth knowing.
+    pub(crate) fn says(fact: impl Into<String>, ends: Option<String>) -> Self {
+        Self {
+            fact: fact.into(),
+            ends,
+            starts_nothing: false,
+        }
+    }
 }
 
 /// A rendered message.

@@ -75,6 +75,13 @@ impl Session {
         Self::open(workspace.into(), Access::Write).await
     }
 
+    /// For what is asked about the files as they lie in the folder, whatever a daemon has taken up of them: an engine of its
+    /// own that only reads.
+    pub async fn own(workspace: impl Into<Location>) -> Result<Self, Refused> {
+        let engine = Engine::builder(workspace).open(Access::Read).await?;
+        Ok(Self(Way::Own(engine)))
+    }
+
     async fn open(location: Location, access: Access) -> Result<Self, Refused> {
         let socket = socket::path(&Engine::store_path(location.clone()).await?);
         if tokio::net::UnixStream::connect(&socket).await.is_ok() {

@@ -27,6 +27,29 @@ impl Engine {
                 }
                 Ok(Reply::Plans(plans))
             }
+            Command::Compare {
+                revision,
+                campaigns,
+                sample,
+            } => Ok(Reply::Compared(Box::new(
+                self.compare_with(&revision, campaigns, sample).await?,
+            ))),
+            Command::Explain { campaign, key } => Ok(Reply::Explanation(Box::new(
+                self.explain_recipient(&campaign, &key).await?,
+            ))),
+            Command::ExplainPast {
+                campaign,
+                key,
+                occurrence,
+            } => Ok(Reply::Past(Box::new(
+                self.explain_past(&campaign, &key, &occurrence).await?,
+            ))),
+            Command::ExplainAsTest { campaign, key } => {
+                Ok(Reply::Done(self.explain_as_test(&campaign, &key).await?))
+            }
+            Command::ExplainCampaign { campaign } => Ok(Reply::Standing(Box::new(
+                self.explain_campaign(&campaign).await?,
+            ))),
             Command::Preview {
                 campaign,
                 recipient,

@@ -52,7 +52,14 @@ impl Engine {
         let loaded = self.loaded(id)?;
         let now = self.clock.now();
         let occurrence = next_occurrence(&loaded, now);
-        let mut plan = self.look(&loaded, occurrence, sample).await?;
+        let request = plan::Request {
+            now: occurrence.due,
+            occurrence: occurrence.clone(),
+            sample,
+            ..self.request(&loaded)?
+        };
+        let mut plan = plan::work_out_with_funnel(request).await?;
+        plan.outlook = Some(self.outlook(&loaded, &occurrence, &plan).await?);
         plan.problems.extend(self.never_goes_out(&loaded).await?);
         Ok(plan)
     }

@@ -182,7 +182,11 @@ impl Engine {
     }
 
     /// The first recipient that matches, or the named one.
-    async fn one(&self, loaded: &Arc<Loaded>, key: Option<&str>) -> Result<Checked, Refused> {
+    pub(super) async fn one(
+        &self,
+        loaded: &Arc<Loaded>,
+        key: Option<&str>,
+    ) -> Result<Checked, Refused> {
         let id = &loaded.campaign.id;
         let request = self.request(loaded)?;
         let usage = |message: String| Refused::new(RefusedKind::Usage, message);
@@ -204,7 +208,7 @@ impl Engine {
         }
     }
 
-    fn render_one(
+    pub(super) fn render_one(
         &self,
         loaded: &Loaded,
         one: &Checked,
@@ -270,7 +274,7 @@ impl Engine {
 }
 
 /// Where mail to a recipient goes, if it can.
-fn address(one: &Checked) -> Option<EmailAddress> {
+pub(super) fn address(one: &Checked) -> Option<EmailAddress> {
     let email = one.ways.iter().find(|way| way.channel == Channel::Email)?;
     email.address_written()?.text.parse().ok()
 }
@@ -283,7 +287,7 @@ fn no_mail() -> Refused {
     Refused::new(RefusedKind::Usage, "the campaign has no [email]")
 }
 
-fn no_address() -> EmailAddress {
+pub(super) fn no_address() -> EmailAddress {
     "nobody@recipient.invalid"
         .parse()
         .expect("the address is valid")

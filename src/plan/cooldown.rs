@@ -80,6 +80,15 @@ impl Rested {
         })
     }
 
+    /// Which of the runs the recipient with this hash had, if any: as [`had`](Self::had).
+    pub(super) fn run_had(&mut self, hash: [u8; 16]) -> Result<Option<RunId>, StoreError> {
+        if !self.had(hash)? {
+            return Ok(None);
+        }
+        let next = self.next.peek();
+        Ok(next.map(|Reverse((_, at))| self.runs[*at].id))
+    }
+
     /// Whether the recipient with this hash had one of the runs. Hashes must come in order; the same may come again.
     pub(super) fn had(&mut self, hash: [u8; 16]) -> Result<bool, StoreError> {
         let hash = RecipientHash(hash);

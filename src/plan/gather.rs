@@ -32,6 +32,7 @@ use super::{
     resolve::Resolver,
     rules::Rules,
     select::{Selectors, Sieve, Sifted},
+    spill::Sorted,
 };
 
 /// A plan to be worked out, down to what is needed for it.
@@ -117,8 +118,14 @@ struct Dealt {
     batch: Batch,
 }
 
+/// A plan, and what became of everybody, where that was asked for.
+pub(super) struct Worked {
+    pub(super) plan: Plan,
+    pub(super) fates: Option<Sorted<16>>,
+}
+
 /// Works a plan out.
-pub(super) async fn carry_out(job: Job) -> Result<Plan, PlanError> {
+pub(super) async fn carry_out(job: Job) -> Result<Worked, PlanError> {
     let cancelled = Cancelled::default();
     let _guard = CancelOnDrop(cancelled.clone());
     let (mut dealers, mut collected, mut threads) = (Vec::new(), Vec::new(), Vec::new());

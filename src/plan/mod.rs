@@ -9,15 +9,22 @@
 //! 3. `settle`: in the order of recipients again, every record becomes a row of the ledger, and the digest, the counts and
 //!    the sample are made.
 //!
-//! `one` does the same for a single recipient.
+//! `one` does the same for a single recipient. `funnel` counts who is left after each step, `compare` lays two plans beside
+//! each other (`fate`: what became of every row), `outlook` says what a plan would meet as a run, `explain` tells one
+//! recipient's way through all rules.
 
 mod candidate;
+mod compare;
 mod cooldown;
 mod digest;
+mod explain;
+mod fate;
+mod funnel;
 mod gather;
 mod history;
 mod merge;
 mod one;
+mod outlook;
 mod reach;
 mod resolve;
 mod rules;
@@ -50,12 +57,18 @@ use crate::{
     workspace::Loaded,
 };
 
+pub(crate) use compare::compare;
+pub use compare::{Cause, Comparison, Moved, Why};
+pub use explain::{Explained, Outcome, Rule, Verdict, explain};
+pub use funnel::{Step, StepKind};
 pub use history::LedgerHistory;
 pub use one::{Checked, Found, check_one, first_matching};
+pub use outlook::{Hold, Opening, Outlook, last_begins};
 pub use reach::{Address, Unreachable, Way};
 
-use gather::{Job, Limits, Origin};
-use rules::Rules;
+use fate::Everybody;
+use gather::{Job, Limits, Origin, Worked};
+use rules::{Look, Rules};
 use select::Selectors;
 
 /// What a plan is made of.
@@ -130,6 +143,12 @@ pub struct Plan {
     /// What the settings keep from everybody, or send elsewhere.
     #[serde(default)]
     pub safety: Safety,
+    /// Who is left after each clause of the condition and each rule, where that was asked for.
+    #[serde(default)]
+    pub funnel: Vec<Step>,
+    /// What a run with this plan would meet, where that was asked for.
+    #[serde(default)]
+    pub outlook: Option<Outlook>,
 }
 
 /// One recipient of a sample.
@@ -183,6 +202,31 @@ pub fn layout(loaded: &Loaded, schemas: &[Arc<Schema>]) -> Layout {
 /// sealed). After an error the run is to be discarded. A future that is dropped before it is ready stops soon and leaves no
 /// temporary file. Takes a few of the runtime's blocking threads: one for each evaluator, and one.
 pub async fn work_out(request: Request) -> Result<Plan, PlanError> {
+    Ok(work(request, None).await?.plan)
+}
+
+/// Works a plan out that has a funnel. Otherwise the same.
+pub async fn work_out_with_funnel(request: Request) -> Result<Plan, PlanError> {
+    Ok(work(request, Some(Fates::Forgotten)).await?.plan)
+}
+
+/// Works a plan out that is only looked at, and says what became of everybody: for [`compare`].
+pub(crate) async fn work_out_everybody(request: Request) -> Result<(Plan, Everybody), PlanError> {
+    let clauses = request.loaded.program.clauses().to_vec();
+    let Worked { plan, fates } = work(request, Some(Fates::Kept)).await?;
+    let fates = fates.expect("they were asked for");
+    Ok((plan, Everybody { fates, clauses }))
+}
+
+/// What becomes of what is known of those who are not in the plan.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fates {
+    Kept,
+    Forgotten,
+}
+
+/// With `look`, the plan has a funnel.
+async fn work(request: Request, look: Option<Fates>) -> Result<Worked, PlanError> {
     let origins = origins(&request).await?;
     let frozen_layout = match (&request.freeze, &request.layout) {
         // Nothing is frozen: no payload is made, and the sample carries the variables.
@@ -196,14 +240,19 @@ pub async fn work_out(request: Request) -> Result<Plan, PlanError> {
             Some(layout(&request.loaded, &schemas))
         }
     };
+    let mut rules = Rules::new(
+        campaign(&request),
+        frozen_layout,
+        request.identity.clone(),
+        request.safety.clone(),
+        request.sample > 0,
+    );
+    rules.look = look.map(|fates| Look {
+        clauses: request.loaded.program.clauses().to_vec(),
+        fates: fates == Fates::Kept,
+    });
     gather::carry_out(Job {
-        rules: Arc::new(Rules::new(
-            campaign(&request),
-            frozen_layout,
-            request.identity.clone(),
-            request.safety.clone(),
-            request.sample > 0,
-        )),
+        rules: Arc::new(rules),
         origins,
         selectors: selectors(&request),
         occurrence: request.occurrence.name.clone(),

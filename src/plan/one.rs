@@ -101,7 +101,7 @@ pub(super) struct Checker {
 }
 
 impl Checker {
-    fn of(request: &Request) -> Self {
+    pub(super) fn of(request: &Request) -> Self {
         Self {
             rules: Arc::new(Rules::new(
                 super::campaign(request),
@@ -207,13 +207,13 @@ impl Checker {
         Ok(first)
     }
 
-    fn asks_for(&self, key: &str) -> bool {
+    pub(super) fn asks_for(&self, key: &str) -> bool {
         let wanted = self.rules.wanted.as_ref();
         wanted.is_none_or(|wanted| wanted.has(key))
     }
 
     /// What needs no store. Blocks where a script asks for history.
-    fn judge(
+    pub(super) fn judge(
         &self,
         selector: &mut dyn Selector,
         name: &SourceName,
@@ -251,7 +251,7 @@ impl Checker {
     }
 
     /// The first rule that stops a recipient, in the order in which a plan applies them. Blocks.
-    fn skip(&self, checked: &Checked) -> Result<Option<Stop>, StoreError> {
+    pub(super) fn skip(&self, checked: &Checked) -> Result<Option<Stop>, StoreError> {
         if !checked.asked_for {
             return Ok(None);
         }

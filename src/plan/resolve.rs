@@ -14,10 +14,10 @@ use crate::{
 };
 
 use super::{
-    Plan, PlanError, Progress,
+    PlanError, Progress,
     candidate::{self, Candidate, Head, KEY, Order},
     cooldown::Rested,
-    gather::{Cancelled, Collector, Limits},
+    gather::{Cancelled, Collector, Limits, Worked},
     reach,
     rules::Rules,
     select::PROBLEMS,
@@ -52,8 +52,12 @@ pub(super) struct Resolved {
 
 impl Resolver {
     /// Works the plan out. Blocks: it must not run on the runtime's own threads.
-    pub(super) fn work_out(self, mut collector: Collector) -> Result<Plan, PlanError> {
+    pub(super) fn work_out(self, mut collector: Collector) -> Result<Worked, PlanError> {
+        let look = self.rules.look.as_ref();
         let mut tally = Tally::default();
+        tally.fates = look
+            .filter(|look| look.fates)
+            .map(|_| Sorter::new(self.limits.marks));
         let records = self.collect(&mut collector, &mut tally)?;
         let count = records.count();
         let resolved = self.resolve(records.finish()?, count)?;
@@ -66,13 +70,18 @@ impl Resolver {
         tally: &mut Tally,
     ) -> Result<Sorter<KEY>, PlanError> {
         let mut records = Sorter::new(self.limits.records);
-        while let Some(sifted) = collector.next()? {
+        while let Some(mut sifted) = collector.next()? {
             self.cancelled.check()?;
             for (key, body) in sifted.pile.iter() {
                 records.push(key, body)?;
             }
             tally.totals.total += sifted.rows;
             tally.totals.matched += sifted.matched;
+            tally.unasked += sifted.unasked;
+            tally.drop_by_clause(&sifted.by_clause);
+            if let Some(fates) = &mut tally.fates {
+                sifted.fates.drain_to(fates)?;
+            }
             for (channel, n) in sifted.reachable {
                 *tally.reachable.entry(channel).or_default() += n;
             }

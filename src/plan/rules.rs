@@ -12,6 +12,14 @@ use crate::{
 
 use super::digest;
 
+/// What is told of those who are not in the plan.
+pub(super) struct Look {
+    /// The clauses of the condition.
+    pub(super) clauses: Vec<String>,
+    /// Whether the fate of every row is kept.
+    pub(super) fates: bool,
+}
+
 /// The rules of one plan.
 pub(super) struct Rules {
     /// What the campaign's file says.
@@ -24,6 +32,8 @@ pub(super) struct Rules {
     pub(super) safety: Safety,
     /// The keys that are asked for, where not everybody is.
     pub(super) wanted: Option<Wanted>,
+    /// Who is left after which step, where somebody asks.
+    pub(super) look: Option<Look>,
     /// For each variable, whether a record carries it beside the payload: the sample shows it, and the payload lacks it.
     carried: Vec<bool>,
 }
@@ -58,6 +68,7 @@ impl Rules {
             identity,
             safety,
             wanted,
+            look: None,
             carried,
         }
     }

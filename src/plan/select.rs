@@ -12,6 +12,7 @@ use crate::{
 use super::{
     candidate::{self, Candidate, Head, Order, Pile},
     digest,
+    fate::{Fate, Fates},
     reach::{self, Address, Unreachable, Way},
     rules::Rules,
     suppressed::Stop,
@@ -30,6 +31,16 @@ const ADDRESS_BYTES: usize = 320;
 pub(super) trait Selector {
     /// Whether the condition holds.
     fn matches(&mut self, recipient: &Recipient) -> Result<bool, ScriptError>;
+    /// The same, and how many of its clauses held before the first that did not.
+    fn matches_by_clause(&mut self, recipient: &Recipient) -> (Result<bool, ScriptError>, usize) {
+        let matches = self.matches(recipient);
+        let held = usize::from(!matches!(matches, Ok(false)));
+        (matches, held)
+    }
+    /// What each clause gives, up to and with the first that does not hold.
+    fn clauses(&mut self, recipient: &Recipient) -> Vec<Result<bool, ScriptError>> {
+        vec![self.matches(recipient)]
+    }
     /// The values of the variables, in order.
     fn variables(&mut self, recipient: &Recipient) -> Result<Vec<Value>, ScriptError>;
     /// Why the workspace's policy is against writing to the recipient on a channel; `None`: it is not.
@@ -43,6 +54,14 @@ pub(super) trait Selector {
 impl Selector for Evaluator {
     fn matches(&mut self, recipient: &Recipient) -> Result<bool, ScriptError> {
         self.matches(recipient)
+    }
+
+    fn matches_by_clause(&mut self, recipient: &Recipient) -> (Result<bool, ScriptError>, usize) {
+        self.matches_by_clause(recipient)
+    }
+
+    fn clauses(&mut self, recipient: &Recipient) -> Vec<Result<bool, ScriptError>> {
+        self.clauses(recipient)
     }
 
     fn variables(&mut self, recipient: &Recipient) -> Result<Vec<Value>, ScriptError> {
@@ -68,6 +87,12 @@ pub(super) struct Sifted {
     pub(super) rows: u64,
     /// Rows that matched.
     pub(super) matched: u64,
+    /// Rows that `keys` do not name.
+    pub(super) unasked: u64,
+    /// Rows that each clause dropped, where somebody asks.
+    pub(super) by_clause: Vec<u64>,
+    /// What became of those rows, where somebody asks.
+    pub(super) fates: Fates,
     /// Matching recipients with a valid address, by channel.
     pub(super) reachable: BTreeMap<Channel, u64>,
     /// What is left to be sorted.
@@ -98,6 +123,9 @@ impl Sieve {
     /// Judges a batch of the `source`th source, whose first row is the `position`th of all.
     pub(super) fn sift(&mut self, source: usize, position: u64, batch: Batch) -> Sifted {
         let mut sifted = Sifted::default();
+        if let Some(look) = &self.rules.look {
+            sifted.by_clause = vec![0; look.clauses.len()];
+        }
         for (row, position) in batch.into_iter().zip(position..) {
             sifted.rows += 1;
             match row.and_then(|recipient| sound(recipient, position + 1)) {
@@ -173,12 +201,24 @@ impl Sieve {
         let rules = &self.rules;
         let wanted = rules.wanted.as_ref();
         if wanted.is_some_and(|wanted| !wanted.meets(&recipient.key)) {
+            sifted.unasked += 1;
+            rules.pass_over(sifted, recipient, Fate::NotAsked);
             return None;
         }
         let reach = &rules.campaign.reach;
         let mut weighed = Weighed::default();
-        match self.selector.matches(recipient) {
-            Ok(false) => return None,
+        let (matches, held) = match &rules.look {
+            None => (self.selector.matches(recipient), 0),
+            Some(_) => self.selector.matches_by_clause(recipient),
+        };
+        match matches {
+            Ok(false) => {
+                if let Some(dropped) = sifted.by_clause.get_mut(held) {
+                    *dropped += 1;
+                }
+                rules.pass_over(sifted, recipient, Fate::Clause(held as u32));
+                return None;
+            }
             Ok(true) => {
                 let held_out = rules.holds_out(&recipient.source, &recipient.key);
                 let (selector, mut failure) = (self.selector.as_mut(), None);
@@ -222,6 +262,7 @@ impl Sieve {
         if let (Some(wanted), Some(key)) = (&rules.wanted, &invalid.key)
             && !wanted.meets(key)
         {
+            sifted.unasked += 1;
             return;
         }
         let name = &rules.campaign.audience.sources[source];
@@ -271,6 +312,14 @@ impl Rules {
             let why = clip(&why, DETAIL_BYTES).to_owned();
             (SkipReason::Policy, Some(why))
         }))
+    }
+
+    /// Notes what became of a row that makes no record.
+    fn pass_over(&self, sifted: &mut Sifted, recipient: &Recipient, fate: Fate) {
+        if self.look.as_ref().is_some_and(|look| look.fates) {
+            let hash = self.identity.recipient(&recipient.source, &recipient.key);
+            sifted.fates.push(hash.0, fate, &recipient.key);
+        }
     }
 
     /// Completes a head with the address of a way, or with why there is none.

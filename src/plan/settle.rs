@@ -14,7 +14,9 @@ use super::{
     Plan, PlanError,
     candidate::{self, Candidate, Order},
     digest::PlanDigest,
-    gather::Limits,
+    fate::{self, Fate},
+    funnel::{self, Counted},
+    gather::{Limits, Worked},
     resolve::{Resolved, Resolver, read_stop},
     sample::Sampler,
     spill::Sorter,
@@ -27,8 +29,23 @@ pub(super) struct Tally {
     pub(super) totals: Totals,
     pub(super) reachable: BTreeMap<Channel, u64>,
     pub(super) problems: Vec<String>,
+    /// Rows that `keys` do not name.
+    pub(super) unasked: u64,
+    /// What became of everybody, where somebody asks.
+    pub(super) fates: Option<Sorter<16>>,
+    by_clause: Vec<u64>,
     by_channel: BTreeMap<Channel, u64>,
     skipped: BTreeMap<SkipReason, u64>,
+}
+
+impl Tally {
+    /// Adds rows that each clause dropped.
+    pub(super) fn drop_by_clause(&mut self, dropped: &[u64]) {
+        self.by_clause.resize(dropped.len(), 0);
+        for (sum, n) in self.by_clause.iter_mut().zip(dropped) {
+            *sum += n;
+        }
+    }
 }
 
 /// Sums a plan up and freezes it.
@@ -54,7 +71,7 @@ impl<'a> Settler<'a> {
     }
 
     /// Reads all records and gives the plan.
-    pub(super) fn settle(mut self, resolved: &Resolved) -> Result<Plan, PlanError> {
+    pub(super) fn settle(mut self, resolved: &Resolved) -> Result<Worked, PlanError> {
         let progress = &self.resolver.progress;
         progress.records.store(resolved.count, Ordering::Relaxed);
         self.freezer = Freezer::open(self.resolver)?;
@@ -92,6 +109,13 @@ impl<'a> Settler<'a> {
             Some((reason, _)) => *self.tally.skipped.entry(*reason).or_default() += 1,
             None => self.count_in(order, candidate)?,
         }
+        if let Some(fates) = &mut self.tally.fates {
+            let fate = match &stop {
+                Some((reason, _)) => Fate::Skipped(*reason),
+                None => Fate::sent(&head.digest),
+            };
+            fates.push(recipient, &fate::encode(fate, head.key))?;
+        }
         let sequence = u32::try_from(self.sequence).map_err(|_| {
             StoreError::Failed("a run can have 4,294,967,296 deliveries, no more".to_owned())
         })?;
@@ -127,13 +151,23 @@ impl<'a> Settler<'a> {
         self.sampler.offer(rules, source, order, candidate)
     }
 
-    fn finish(self) -> Result<Plan, PlanError> {
+    fn finish(self) -> Result<Worked, PlanError> {
         if let Some(freezer) = self.freezer {
             freezer.finish(|| self.resolver.cancelled.check())?;
         }
         let tally = self.tally;
-        let campaign = &self.resolver.rules.campaign;
-        Ok(Plan {
+        let rules = &self.resolver.rules;
+        let campaign = &rules.campaign;
+        let funnel = rules.look.as_ref().map(|look| {
+            funnel::funnel(&Counted {
+                totals: tally.totals,
+                unasked: rules.wanted.as_ref().map(|_| tally.unasked),
+                clauses: &look.clauses,
+                by_clause: &tally.by_clause,
+                skipped: &tally.skipped,
+            })
+        });
+        let plan = Plan {
             campaign: campaign.id.clone(),
             occurrence: self.resolver.occurrence.clone(),
             digest: self.digest.finish(),
@@ -145,7 +179,11 @@ impl<'a> Settler<'a> {
             sample: self.sampler.finish(),
             problems: tally.problems,
             safety: self.resolver.rules.safety.clone(),
-        })
+            funnel: funnel.unwrap_or_default(),
+            outlook: None,
+        };
+        let fates = tally.fates.map(Sorter::finish).transpose()?;
+        Ok(Worked { plan, fates })
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) const STEPS: u64 = 250_000;
 
 /// Steps between two looks at the clock. A script that takes fewer never sees it, so that ordinary results do not depend on
 /// how busy the machine is.
-const LOOK: u64 = 2_048;
+pub(super) const LOOK: u64 = 2_048;
 
 /// The longest time one evaluation may take: a backstop where single steps move a lot of data.
 const LONGEST: Duration = Duration::from_millis(250);
@@ -52,6 +52,11 @@ pub(super) fn start() {
 /// Ends the count; gives the failure that was deferred, if one was.
 pub(super) fn finish() -> Option<Deferred> {
     FAILURE.take()
+}
+
+/// How many steps the evaluation on this thread has taken since it started.
+pub(super) fn spent() -> u64 {
+    STEPS - LEFT.get()
 }
 
 /// Notes a failure that Rhai would drop. The first one counts.

@@ -49,19 +49,59 @@ impl Evaluator {
         self.holds(&condition.whole)
     }
 
-    /// Which clauses of [`Program::clauses`](super::Program::clauses) hold: how many before the first that does not.
-    pub fn clauses_hold(&mut self, recipient: &Recipient) -> Result<usize, ScriptError> {
+    /// What [`matches`](Self::matches) gives, and how many clauses of [`Program::clauses`](super::Program::clauses) held before
+    /// the first that did not: fewer than all only where the condition does not hold.
+    ///
+    /// The clauses are put together as `&&` does, so the whole is evaluated only where that might not be the same: where a
+    /// clause fails (its error stands in the whole), or has used so much of its budget that the whole might run out of it.
+    pub fn matches_by_clause(
+        &mut self,
+        recipient: &Recipient,
+    ) -> (Result<bool, ScriptError>, usize) {
         let program = self.program.clone();
         let Some(condition) = &program.condition else {
-            return Ok(0);
+            return (Ok(true), 0);
         };
         self.show(recipient, &condition.reads);
-        for (number, clause) in condition.clauses.iter().enumerate() {
-            if !self.holds(clause)? {
-                return Ok(number);
+        let (mut held, mut spent) = (0, 0);
+        let mut all = Ok(true);
+        for clause in &condition.clauses {
+            all = self.holds(clause);
+            spent += budget::spent();
+            match all {
+                Ok(true) => held += 1,
+                _ => break,
             }
         }
-        Ok(condition.clauses.len())
+        let matches = match all {
+            Ok(matches) if spent < budget::LOOK => Ok(matches),
+            _ => self.matches(recipient),
+        };
+        let clauses = condition.clauses.len();
+        match matches {
+            Ok(false) => (matches, held.min(clauses.saturating_sub(1))),
+            _ => (matches, clauses),
+        }
+    }
+
+    /// What each clause of [`Program::clauses`](super::Program::clauses) gives, up to and with the first that does not hold:
+    /// those behind it are not asked.
+    pub fn clauses(&mut self, recipient: &Recipient) -> Vec<Result<bool, ScriptError>> {
+        let program = self.program.clone();
+        let Some(condition) = &program.condition else {
+            return Vec::new();
+        };
+        self.show(recipient, &condition.reads);
+        let mut asked = Vec::with_capacity(condition.clauses.len());
+        for clause in &condition.clauses {
+            let holds = self.holds(clause);
+            let ends = !matches!(holds, Ok(true));
+            asked.push(holds);
+            if ends {
+                break;
+            }
+        }
+        asked
     }
 
     /// The values of the variables, in order.

@@ -68,6 +68,29 @@ impl Program {
         &self.0.clauses
     }
 
+    /// The fields that a clause reads by their names, those within the scripts that it calls among them.
+    pub fn fields_of_clause(&self, number: usize) -> Vec<String> {
+        let condition = self.0.condition.as_ref();
+        let Some(clause) = condition.and_then(|condition| condition.clauses.get(number)) else {
+            return Vec::new();
+        };
+        // No columns: nothing is to be found wrong here.
+        let columns = Columns::new();
+        let setting = Setting::Expression {
+            modules: self.0.library.signatures(),
+            columns: &columns,
+        };
+        let mut check = Check::new(clause, setting, self.0.library.added());
+        check.expression(&[]);
+        let mut uses = std::mem::take(&mut check.uses);
+        for module in uses.modules.clone() {
+            if let Some(within) = self.0.library.uses(&module) {
+                uses.extend(within);
+            }
+        }
+        uses.fields.into_iter().collect()
+    }
+
     /// What evaluates it for one run; make one per thread.
     pub fn evaluator(&self, facts: &RunFacts, history: Arc<dyn History>) -> Evaluator {
         Evaluator::new(self.0.clone(), RunRecord::new(facts.clone(), history))

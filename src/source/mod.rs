@@ -49,6 +49,11 @@ pub struct SourceError {
 pub trait SourceConfig: std::fmt::Debug + Send + Sync + 'static {
     /// The source. Opening reads nothing.
     fn open(&self, context: &SourceContext) -> Arc<dyn Source>;
+
+    /// The files that it reads, relative to the workspace; empty where it reads none.
+    fn files(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
 }
 
 /// What every kind of source is given.

@@ -9,6 +9,7 @@ mod campaign;
 mod location;
 mod look;
 mod pin;
+mod revision;
 mod schema;
 mod scripts;
 mod settings;
@@ -20,6 +21,7 @@ mod words;
 pub use additions::Additions;
 pub use location::Location;
 pub use pin::load_pinned;
+pub use revision::{Revision, RevisionError};
 pub use schema::Schema;
 pub use settings::{
     DkimSettings, Settings, SourceSettings, StoreSettings, TransportSettings, WebSettings,

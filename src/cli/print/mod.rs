@@ -2,6 +2,7 @@
 
 pub(super) mod csv;
 pub(super) mod deliveries;
+pub(super) mod markdown;
 pub(super) mod mask;
 mod output;
 mod table;

@@ -9,7 +9,7 @@ use crate::{
     model::{
         Cooldown, Dedupe, EmailAddress, Purpose, SkipReason, Subject, SuppressionReason, Totals,
     },
-    plan::gather::Limits,
+    plan::{StepKind, gather::Limits},
 };
 
 #[derive(Clone, Debug)]
@@ -269,6 +269,29 @@ proptest! {
         queued.sort_unstable();
         prop_assert_eq!(&*world.ledger.addresses.lock(), &queued);
         prop_assert_eq!(plan.sample.len() as u64, plan.totals.to_send.min(4));
+
+        // Somebody looks: the same plan, and the funnel says step by step what the rows say.
+        world.freeze = false;
+        world.look = true;
+        let (looked_at, everybody) = runtime.block_on(world.everybody());
+        prop_assert_eq!(&looked_at.digest, &plan.digest);
+        prop_assert_eq!(&looked_at.skipped, &plan.skipped);
+        let left = |kind| looked_at.funnel.iter().rfind(|step| step.kind == kind).map(|step| step.left);
+        prop_assert_eq!(left(StepKind::Source), Some(totals.total));
+        prop_assert_eq!(left(StepKind::Clause), Some(totals.matched));
+        prop_assert_eq!(looked_at.funnel.last().map(|step| step.left), Some(totals.to_send));
+        prop_assert_eq!(left(StepKind::Keys).is_some(), case.asked_for.is_some());
+        let mut before = totals.total;
+        for step in &looked_at.funnel {
+            prop_assert_eq!(before - step.dropped, step.left, "{:?}", looked_at.funnel);
+            before = step.left;
+        }
+        let (same, example) = crate::plan::compare(&everybody, &everybody).unwrap();
+        prop_assert!(same.is_same());
+        prop_assert_eq!(same.kept, plan.totals.to_send, "one delivery a recipient");
+        prop_assert_eq!(example.is_some(), same.kept > 0);
+        world.freeze = true;
+        world.look = false;
 
         // In memory or spilled, with one evaluator or more: the same plan, to the last row.
         world.limits = LIMITS;

@@ -1,6 +1,7 @@
 //! The planner against a source, a ledger and a script that are made of lists.
 
 mod checking;
+mod comparing;
 mod faults;
 mod history;
 mod law;

@@ -11,9 +11,10 @@ use crate::{
     model::*,
     plan::{
         Plan, PlanError, Progress,
-        gather::{self, Job, Limits, Origin},
+        fate::Everybody,
+        gather::{self, Job, Limits, Origin, Worked},
         one::Checker,
-        rules::Rules,
+        rules::{Look, Rules},
         select::{Selector, Selectors},
     },
     script::ScriptError,
@@ -191,6 +192,7 @@ pub(super) struct World {
     pub(super) identity: Identity,
     pub(super) safety: Safety,
     pub(super) freeze: bool,
+    pub(super) look: bool,
     pub(super) sample: usize,
     pub(super) limits: Limits,
     pub(super) selectors: Selectors,
@@ -219,6 +221,7 @@ impl World {
             identity: identity(),
             safety: Safety::default(),
             freeze: true,
+            look: false,
             sample: 0,
             limits: LIMITS,
             selectors: Arc::new(|| Box::new(ByStatus)),
@@ -244,13 +247,18 @@ impl World {
     }
 
     fn rules(&self) -> Arc<Rules> {
-        Arc::new(Rules::new(
+        let mut rules = Rules::new(
             self.campaign.clone(),
             self.freeze.then(Self::layout),
             self.identity.clone(),
             self.safety.clone(),
             self.sample > 0,
-        ))
+        );
+        rules.look = self.look.then(|| Look {
+            clauses: vec!["status".to_owned()],
+            fates: true,
+        });
+        Arc::new(rules)
     }
 
     pub(super) async fn plan(&self) -> Result<Plan, PlanError> {
@@ -270,6 +278,18 @@ impl World {
     }
 
     async fn plan_with(&self, sources: Vec<Arc<dyn Source>>) -> Result<Plan, PlanError> {
+        Ok(self.work_with(sources).await?.plan)
+    }
+
+    /// The plan, and what became of everybody.
+    pub(super) async fn everybody(&self) -> (Plan, Everybody) {
+        let worked = self.work_with(self.sources()).await.unwrap();
+        let clauses = vec!["status".to_owned()];
+        let fates = worked.fates.unwrap();
+        (worked.plan, Everybody { fates, clauses })
+    }
+
+    async fn work_with(&self, sources: Vec<Arc<dyn Source>>) -> Result<Worked, PlanError> {
         *self.ledger.frozen.lock() = Vec::new();
         *self.ledger.addresses.lock() = Vec::new();
         self.ledger.own.lock().clear();
