@@ -12,6 +12,7 @@ mod lifecycle;
 mod loading;
 mod outlook;
 mod people;
+mod person;
 mod planning;
 mod preview;
 mod replanning;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand};
 
 use super::{
-    approve, cancel, deliveries, explain, functions, init, pause, plan, preview,
+    approve, cancel, deliveries, explain, functions, init, pause, person, plan, preview,
     print::ColorChoice, report, resume, retry, schema, send, serve, status, stop, suppress,
 };
 use crate::model::EnvironmentName;
@@ -138,6 +138,12 @@ pub(super) enum Verb {
     /// Print the JSON Schemas of the files, for editors
     #[command(after_help = "Example:\n  campanile schema --out schemas")]
     Schema(schema::Arguments),
+    /// Hand over, or erase, what is stored about a person
+    #[command(
+        subcommand,
+        after_help = "Example:\n  campanile person export ada@example.org > ada.json"
+    )]
+    Person(person::Verb),
     /// Keep addresses from being written to
     #[command(
         subcommand,
@@ -214,6 +220,9 @@ mod tests {
             "campanile report 3 --format xml",
             "campanile deliveries --status lost",
             "campanile deliveries --since soon",
+            "campanile person forget",
+            "campanile person forget nobody",
+            "campanile person forget a@b.de --key A1",
             "campanile suppress add",
             "campanile suppress add nobody",
             "campanile suppress add a@b.de --reason whim",

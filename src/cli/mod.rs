@@ -14,6 +14,7 @@ mod functions;
 mod init;
 mod logging;
 mod pause;
+mod person;
 mod plan;
 mod preview;
 mod print;
@@ -131,6 +132,7 @@ async fn carry_out(arguments: Arguments, output: &mut Output) -> Result<Exit, Fa
         Verb::Start(arguments) => stop::start(arguments, workspace, output).await,
         Verb::Report(arguments) => report::run(arguments, workspace, output).await,
         Verb::Deliveries(arguments) => deliveries::run(arguments, workspace, output).await,
+        Verb::Person(verb) => person::run(verb, workspace, output).await,
         Verb::Suppress(verb) => suppress::run(verb, workspace, output).await,
     }
 }

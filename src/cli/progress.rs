@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::print::{Output, by_name, thousands};
+use super::print::{Output, by_name, moment, thousands};
 use crate::{
     control::RunStatus,
     model::{RunState, Status},
@@ -87,15 +87,23 @@ fn done(run: &RunStatus) -> u64 {
     run.totals.to_send.saturating_sub(open)
 }
 
-/// What did not go as it should.
+/// What did not go as it should, and what it waits for.
 fn remarks(run: &RunStatus) -> String {
     let unusual = [Status::Deferred, Status::Failed, Status::InDoubt];
-    by_name(
+    let mut remarks = by_name(
         run.counts
             .iter()
             .filter(|(status, n)| unusual.contains(status) && **n > 0)
             .map(|(status, n)| (*status, *n)),
-    )
+    );
+    if let Some(at) = run.goes_on_at {
+        if !remarks.is_empty() {
+            remarks += ", ";
+        }
+        remarks += "goes on at ";
+        remarks += &moment(at);
+    }
+    remarks
 }
 
 #[cfg(test)]

@@ -97,6 +97,8 @@ pub(super) fn run(state: RunState, counts: &[(Status, u64)]) -> RunStatus {
             matched: 5,
             to_send: counts.iter().map(|(_, n)| n).sum(),
         },
+        goes_on_at: None,
+        unsubscribed: 0,
         due: "2026-12-01T08:00:00Z".parse().unwrap(),
         started_at: None,
         ended_at: None,
@@ -131,6 +133,7 @@ pub(super) fn plan() -> Plan {
         }],
         problems: vec!["line 7, column \"email\": \"ada@example.org x\" is not one".to_owned()],
         hold: Some(HoldReason::TooMany),
+        hold_words: None,
         funnel: vec![
             step(StepKind::Source, "source", 10_000, 0),
             step(StepKind::Clause, "r.status == \"active\"", 2_000, 8_000),

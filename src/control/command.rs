@@ -8,6 +8,8 @@ use crate::model::{
     SuppressionReason, TopicName,
 };
 
+use super::PersonKey;
+
 /// A question or an order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
@@ -158,6 +160,20 @@ pub enum Command {
         after: Option<DeliveryId>,
         /// At most this many; the engine may give fewer, never none while there are more.
         limit: usize,
+    },
+    /// Everything that is stored about a person. Answered by [`Reply::Person`](super::Reply::Person).
+    ExportPerson {
+        /// Their address.
+        address: EmailAddress,
+        /// Also what belongs to these recipients, under whatever address.
+        keys: Vec<PersonKey>,
+    },
+    /// Erases what is stored about a person; hashes stay. Answered by [`Reply::Forgotten`](super::Reply::Forgotten).
+    ForgetPerson {
+        /// Their address.
+        address: EmailAddress,
+        /// Also what belongs to these recipients, under whatever address.
+        keys: Vec<PersonKey>,
     },
     /// Adds to the suppression list. Answered by [`Reply::Changed`](super::Reply::Changed).
     Suppress {

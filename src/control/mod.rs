@@ -2,12 +2,16 @@
 //! is wired here.
 
 mod command;
+mod person;
 mod reply;
 mod serve;
 mod session;
 mod socket;
 
 pub use command::{Command, SuppressionTarget};
+pub use person::{
+    PersonDeliveryReport, PersonForgotten, PersonKey, PersonReport, PersonSuppression,
+};
 pub use reply::{
     ApprovalState, ApprovalStatus, Before, CampaignState, CampaignStatus, Change, Compared,
     ComparedCampaign, Explanation, MessageDiff, PastExplanation, Preview, Refused, RefusedKind,

@@ -13,6 +13,8 @@ use crate::{
     plan::{Comparison, Explained, Plan},
 };
 
+use super::{PersonForgotten, PersonReport};
+
 /// An answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "reply", content = "content", rename_all = "snake_case")]
@@ -39,6 +41,10 @@ pub enum Reply {
     Deliveries(Vec<Delivery>),
     /// A page of the suppression list; empty: there are no more.
     Suppressions(Vec<Suppression>),
+    /// Everything that is stored about a person.
+    Person(Box<PersonReport>),
+    /// What was erased.
+    Forgotten(PersonForgotten),
     /// How many entries changed.
     Changed(u64),
     /// It is done; in words.
@@ -159,6 +165,12 @@ pub struct RunStatus {
     pub skipped: BTreeMap<String, u64>,
     /// Rows, matches, deliveries to send.
     pub totals: Totals,
+    /// When it goes on by itself, where it is paused behind its first part.
+    #[serde(default)]
+    pub goes_on_at: Option<DateTime<Utc>>,
+    /// How many of its recipients unsubscribed by the link in its messages.
+    #[serde(default)]
+    pub unsubscribed: u64,
     /// When it was due.
     pub due: DateTime<Utc>,
     /// When its first message began.

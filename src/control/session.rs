@@ -136,18 +136,28 @@ impl Session {
         let mut shown = None;
         loop {
             let status = self.look(run).await?;
-            if shown.as_ref() != Some(&status.counts) {
+            let now = (status.state, status.counts.clone());
+            if shown.as_ref() != Some(&now) {
                 progress(&status);
-                shown = Some(status.counts.clone());
+                shown = Some(now);
             }
-            if !matches!(
+            let goes_on = matches!(
                 status.state,
                 RunState::Planning | RunState::Scheduled | RunState::Sending
-            ) {
-                return Ok(());
-            }
-            if let Way::Own(engine) = &self.0 {
-                engine.heartbeat().await?;
+            );
+            match &self.0 {
+                Way::Own(engine) => {
+                    // Nobody else is there to let the rest of a rollout go when its time has come.
+                    if !goes_on && status.goes_on_at.is_none() {
+                        return Ok(());
+                    }
+                    engine.heartbeat().await?;
+                    if !goes_on {
+                        engine.hold_and_release().await?;
+                    }
+                }
+                Way::Daemon(..) if goes_on => {}
+                Way::Daemon(..) => return Ok(()),
             }
             tokio::select! {
                 () = &mut stop => return Ok(()),

@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::{
     model::{Answered, Clock, DeliveryId, Outcomes, Rate},
-    store::{Advance, Begin, Begun, Done, Lease, Outcome, QueueId, Store, StoreError},
+    store::{Advance, Begin, Begun, Cap, Done, Lease, Outcome, QueueId, Store, StoreError},
 };
 
 use super::{
@@ -34,6 +34,7 @@ const COMMIT_ROWS: usize = 1024;
 pub(super) struct Journal {
     entries: mpsc::UnboundedSender<Entry>,
     rates: Arc<Mutex<Rates>>,
+    cap: Arc<Mutex<Option<Rate>>>,
 }
 
 #[derive(Default)]
@@ -84,18 +85,25 @@ impl Journal {
             kept: rates,
             moved: BTreeMap::new(),
         }));
+        let cap = Arc::default();
         let writer = Writer {
             store,
             lease,
             clock,
             outcomes,
             rates: rates.clone(),
+            cap: Arc::clone(&cap),
             flying: HashMap::new(),
             queues: HashMap::new(),
             cursors_at: DateTime::<Utc>::MIN_UTC,
         };
         let task = tokio::spawn(writer.run(incoming, answers));
-        (Self { entries, rates }, task)
+        let journal = Self {
+            entries,
+            rates,
+            cap,
+        };
+        (journal, task)
     }
 
     /// Begins attempts. The answer is in the same order; `None`: the store was taken over by another process.
@@ -109,6 +117,11 @@ impl Journal {
     pub(super) fn record(&self, done: Done, queue: Arc<QueueState>) {
         // The writer ends only when the lease is lost: then this process has nothing to record any more.
         let _ = self.entries.send(Entry::Record(done, queue));
+    }
+
+    /// Checks what begins from now on against this cap over all marketing runs.
+    pub(super) fn use_cap(&self, cap: Option<Rate>) {
+        *self.cap.lock() = cap;
     }
 
     /// Waits until everything that came in before is durable.
@@ -136,6 +149,7 @@ struct Writer {
     clock: Arc<dyn Clock>,
     outcomes: Outcomes,
     rates: Arc<Mutex<Rates>>,
+    cap: Arc<Mutex<Option<Rate>>>,
     flying: HashMap<DeliveryId, InFlight>,
     queues: HashMap<QueueId, Arc<QueueState>>,
     cursors_at: DateTime<Utc>,
@@ -236,6 +250,10 @@ impl Writer {
             rates: std::mem::take(&mut self.rates.lock().moved)
                 .into_iter()
                 .collect(),
+            cap: self.cap.lock().map(|cap| Cap {
+                most: cap.count,
+                since: cap.per.before(now),
+            }),
         };
         let begun = loop {
             match self

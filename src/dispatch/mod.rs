@@ -180,6 +180,11 @@ impl Dispatcher {
         }
     }
 
+    /// Checks what begins from now on against this cap over all marketing runs.
+    pub fn use_cap(&self, cap: Option<Rate>) {
+        self.shared.journal.use_cap(cap);
+    }
+
     fn start_way(&self, way: Way) -> Worker {
         let (stop, stopped) = watch::channel(false);
         let rate = way.rate.map(|rate| {

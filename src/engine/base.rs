@@ -160,7 +160,9 @@ impl Engine {
     ) -> Result<(), Refused> {
         let mut is = None;
         if let Some(loaded) = &pair.now {
-            let request = self.request_at(loaded, self.settings().as_ref(), sample, now)?;
+            let request = self
+                .request_at(loaded, self.settings().as_ref(), sample, now)
+                .await?;
             let occurrence = request.occurrence.clone();
             let (mut plan, everybody) = plan::work_out_everybody(request).await?;
             plan.outlook = Some(self.outlook(loaded, &occurrence, &plan).await?);
@@ -168,7 +170,7 @@ impl Engine {
         }
         let mut was = None;
         if let Some(loaded) = &pair.was {
-            let request = self.base_request(base, loaded, now)?;
+            let request = self.base_request(base, loaded, now).await?;
             was = Some(plan::work_out_everybody(request).await?);
         }
         let mut example = None;
@@ -205,7 +207,7 @@ impl Engine {
     }
 
     /// The request of a plan that is only looked at, as of `now`.
-    fn request_at(
+    async fn request_at(
         &self,
         loaded: &Arc<Loaded>,
         settings: &Settings,
@@ -218,11 +220,11 @@ impl Engine {
             now: occurrence.due,
             occurrence,
             sample,
-            ..self.request(loaded)?
+            ..self.request(loaded).await?
         })
     }
 
-    fn base_request(
+    async fn base_request(
         &self,
         base: &Base,
         loaded: &Arc<Loaded>,
@@ -238,6 +240,8 @@ impl Engine {
             occurrence,
             identity: self.identity.clone(),
             store: self.store.clone(),
+            companions: self.companions(loaded).await?,
+            cap: settings.frequency_cap,
             freeze: None,
             layout: None,
             sample: 0,
@@ -257,14 +261,16 @@ impl Engine {
     ) -> Result<Option<MessageDiff>, Refused> {
         let after = match &pair.now {
             Some(loaded) => {
-                let request = self.request_at(loaded, self.settings().as_ref(), 0, now)?;
+                let request = self
+                    .request_at(loaded, self.settings().as_ref(), 0, now)
+                    .await?;
                 self.message_of(loaded, &request, key).await?
             }
             None => Message::default(),
         };
         let before = match &pair.was {
             Some(loaded) => {
-                let request = self.base_request(base, loaded, now)?;
+                let request = self.base_request(base, loaded, now).await?;
                 self.message_of(loaded, &request, key).await?
             }
             None => Message::default(),

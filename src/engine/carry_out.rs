@@ -147,6 +147,12 @@ impl Engine {
                 };
                 Ok(Reply::Deliveries(self.store()?.deliveries(filter).await?))
             }
+            Command::ExportPerson { address, keys } => {
+                Ok(Reply::Person(Box::new(self.person(&address, &keys).await?)))
+            }
+            Command::ForgetPerson { address, keys } => {
+                Ok(Reply::Forgotten(self.forget(&address, &keys).await?))
+            }
             Command::Suppress { targets } => Ok(Reply::Changed(self.suppress(targets).await?)),
             Command::Unsuppress { targets } => Ok(Reply::Changed(self.unsuppress(targets).await?)),
             Command::Suppressions { after, limit } => {

@@ -235,6 +235,9 @@ impl Engine {
             asked: false,
             expires_at: None,
             layout: "[]".to_owned(),
+            rollout: None,
+            stop_if: None,
+            cooldown_group: None,
             queues: Vec::new(),
         };
         if let Opened::New(run) = store.open_run(lease, new, now).await? {

@@ -33,7 +33,7 @@ impl Engine {
         key: &str,
     ) -> Result<Explanation, Refused> {
         let loaded = self.loaded(id)?;
-        let (request, occurrence) = self.request_ahead(&loaded)?;
+        let (request, occurrence) = self.request_ahead(&loaded).await?;
         let explained = plan::explain(&request, key).await?;
         let standing = self.explain_campaign(id).await?;
         Ok(Explanation {
@@ -46,12 +46,15 @@ impl Engine {
         })
     }
 
-    fn request_ahead(&self, loaded: &Arc<Loaded>) -> Result<(plan::Request, Occurrence), Refused> {
+    async fn request_ahead(
+        &self,
+        loaded: &Arc<Loaded>,
+    ) -> Result<(plan::Request, Occurrence), Refused> {
         let occurrence = next_occurrence(loaded, self.clock.now());
         let request = plan::Request {
             now: occurrence.due,
             occurrence: occurrence.clone(),
-            ..self.request(loaded)?
+            ..self.request(loaded).await?
         };
         Ok((request, occurrence))
     }
@@ -106,7 +109,7 @@ impl Engine {
         key: &str,
     ) -> Result<String, Refused> {
         let loaded = self.loaded(id)?;
-        let (request, occurrence) = self.request_ahead(&loaded)?;
+        let (request, occurrence) = self.request_ahead(&loaded).await?;
         let explained = plan::explain(&request, key).await?;
         let one = self.one(&loaded, Some(key)).await?;
         let to = address(&one).unwrap_or_else(no_address);

@@ -124,6 +124,8 @@ mod tests {
             asked: false,
             expires_at: None,
             begun: false,
+            goes_on_at: None,
+            unsubscribed: 0,
             totals: Totals::default(),
         };
         (run, campaign)

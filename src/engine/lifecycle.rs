@@ -13,7 +13,7 @@ use crate::{control::Refused, dispatch::Guard, model::Safety, workspace::Tree};
 
 use super::{Engine, loading};
 
-pub(super) use standing::{Standing, held_by_files};
+pub(super) use standing::{Standing, held_by_files, waits_behind_first_part};
 
 /// What the settings keep from everybody is said loudly, also that they keep nothing any more.
 fn tell_of(safety: &Safety) {

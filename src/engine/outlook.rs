@@ -77,7 +77,10 @@ impl Engine {
                         "more errors than max_script_errors = {}",
                         audience.max_script_errors
                     ),
-                    _ => "a limit of the campaign".to_owned(),
+                    _ => plan
+                        .hold_words
+                        .clone()
+                        .unwrap_or_else(|| "a limit of the campaign".to_owned()),
                 },
             );
         }

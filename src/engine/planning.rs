@@ -8,12 +8,13 @@ use crate::{
     control::{Refused, RefusedKind},
     message::payload::Layout,
     model::{
-        CampaignId, Channel, HoldReason, Occurrence, OccurrenceName, Run, RunId, RunState, Totals,
+        CampaignId, Channel, Cooldown, HoldReason, Occurrence, OccurrenceName, Run, RunId,
+        RunState, Totals,
     },
     plan::{self, Plan, PlanError},
     schedule,
     source::{Source, SourceError},
-    store::{NewRun, Opened, RunFilter, Seal},
+    store::{CooldownGroup, NewRun, Opened, RunFilter, Seal},
     workspace::{Entry, Loaded},
 };
 
@@ -56,7 +57,7 @@ impl Engine {
             now: occurrence.due,
             occurrence: occurrence.clone(),
             sample,
-            ..self.request(&loaded)?
+            ..self.request(&loaded).await?
         };
         let mut plan = plan::work_out_with_funnel(request).await?;
         plan.outlook = Some(self.outlook(&loaded, &occurrence, &plan).await?);
@@ -95,13 +96,13 @@ impl Engine {
             now: occurrence.due,
             occurrence,
             sample,
-            ..self.request(loaded)?
+            ..self.request(loaded).await?
         };
         Ok(plan::work_out(request).await?)
     }
 
     /// What every plan of a campaign starts with.
-    pub(super) fn request(&self, loaded: &Arc<Loaded>) -> Result<plan::Request, Refused> {
+    pub(super) async fn request(&self, loaded: &Arc<Loaded>) -> Result<plan::Request, Refused> {
         let now = self.clock.now();
         Ok(plan::Request {
             loaded: loaded.clone(),
@@ -111,12 +112,41 @@ impl Engine {
             identity: self.identity.clone(),
             safety: self.settings().safety.clone(),
             store: self.store.clone(),
+            companions: self.companions(loaded).await?,
+            cap: self.settings().frequency_cap,
             freeze: None,
             layout: None,
             sample: 0,
             progress: None,
             was: self.ids_of(&loaded.campaign.id).split_off(1),
         })
+    }
+
+    /// The campaigns that share the cooldown with this one, with the ids they had before: by the files in force, and, for those
+    /// that are gone or broken, by what the store noted.
+    pub(super) async fn companions(&self, loaded: &Loaded) -> Result<Vec<CampaignId>, Refused> {
+        let group = loaded.campaign.audience.cooldown_group.as_ref();
+        let Some(group) = group else {
+            return Ok(Vec::new());
+        };
+        let snapshot = self.snapshot();
+        let mut companions = Vec::new();
+        for entry in snapshot.campaigns.values() {
+            if let Some(other) = entry.in_force()
+                && other.campaign.audience.cooldown_group.as_ref() == Some(group)
+            {
+                companions.extend(self.ids_of(&other.campaign.id));
+            }
+        }
+        if let Some(store) = &self.store {
+            let noted = store.campaigns().await?.into_iter().filter(|record| {
+                let entry = snapshot.campaigns.get(&record.id);
+                record.cooldown_group.as_ref() == Some(group)
+                    && entry.and_then(Entry::in_force).is_none()
+            });
+            companions.extend(noted.map(|record| record.id));
+        }
+        Ok(companions)
     }
 
     /// The campaign, if it is there and checks.
@@ -167,7 +197,7 @@ impl Engine {
     pub(super) async fn start_run(self: &Arc<Self>, order: Order) -> Result<Run, Refused> {
         let (store, lease) = (self.store()?.clone(), self.lease()?);
         let (loaded, occurrence) = (order.loaded, order.occurrence);
-        let request = self.request(&loaded)?;
+        let request = self.request(&loaded).await?;
         let layout = describe(&loaded, &request.sources).await;
         let files = loaded.files.clone();
         let (bundle, bytes) = blocking(move || (files.hash(), files.to_bytes())).await;
@@ -184,6 +214,9 @@ impl Engine {
                 .expires_after
                 .map(|period| period.after(occurrence.due)),
             layout: layout.as_ref().map(Layout::to_text).unwrap_or_default(),
+            rollout: loaded.campaign.rollout,
+            stop_if: loaded.campaign.stop_if,
+            cooldown_group: cooldown_group(&loaded),
             queues: queues(&loaded),
         };
         let opened = match order.again {
@@ -248,7 +281,7 @@ impl Engine {
                 let mut planned = Run {
                     content_digest: Some(loaded.content_digest.clone()),
                     plan_digest: Some(plan.digest.clone()),
-                    limit: plan.hold.map(|hold| hold.to_string()),
+                    limit: plan.hold.map(|hold| plan.held_as(hold)),
                     ..run.clone()
                 };
                 let must_be_seen = order.again.is_some_and(|again| again.must_be_seen);
@@ -268,11 +301,11 @@ impl Engine {
                 );
                 Seal {
                     content_digest: loaded.content_digest.clone(),
-                    plan_digest: plan.digest,
                     totals: plan.totals,
                     state,
                     reason,
                     limit: planned.limit,
+                    plan_digest: plan.digest,
                     drop_rows: false,
                 }
             }
@@ -339,6 +372,18 @@ fn queues(loaded: &Loaded) -> Vec<(Channel, crate::model::TransportName)> {
         .iter()
         .map(|email| (Channel::Email, email.via.clone()))
         .collect()
+}
+
+/// The group that a run of the campaign shares its cooldown with.
+fn cooldown_group(loaded: &Loaded) -> Option<CooldownGroup> {
+    let campaign = &loaded.campaign;
+    let cooldown = campaign.audience.cooldown;
+    let cooldown =
+        cooldown.unwrap_or_else(|| schedule::default_cooldown(campaign.schedule.as_ref()));
+    Some(CooldownGroup {
+        name: campaign.audience.cooldown_group.clone()?,
+        waits: cooldown != Cooldown::None,
+    })
 }
 
 /// The refusal of an occurrence that has a run: what to do depends on whether that is over.

@@ -188,7 +188,7 @@ impl Engine {
         key: Option<&str>,
     ) -> Result<Checked, Refused> {
         let id = &loaded.campaign.id;
-        let request = self.request(loaded)?;
+        let request = self.request(loaded).await?;
         let usage = |message: String| Refused::new(RefusedKind::Usage, message);
         match key {
             Some(key) => match plan::check_one(&request, key).await? {

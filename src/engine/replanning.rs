@@ -273,6 +273,7 @@ impl Engine {
                 campaign: Some(campaign),
                 states: states.clone(),
                 limit: Some(1),
+                ..crate::store::RunFilter::default()
             };
             if !self.store()?.runs(filter).await?.is_empty() {
                 return Ok(true);

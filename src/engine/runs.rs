@@ -10,7 +10,7 @@ use crate::{
 
 use super::{
     Engine,
-    lifecycle::{Standing, held_by_files},
+    lifecycle::{Standing, held_by_files, waits_behind_first_part},
     planning::{Again, Order},
 };
 
@@ -28,16 +28,15 @@ impl Engine {
     }
 
     pub(super) async fn pause(&self, id: RunId) -> Result<(), Refused> {
-        let from = [RunState::Sending, RunState::Scheduled];
-        self.move_or_refuse(
-            id,
-            &from,
-            RunState::Paused,
-            Some("asked for"),
-            None,
-            "pause",
-        )
-        .await
+        let run = self.run(id).await?;
+        // One that would go on by itself does not any more.
+        let from: &[RunState] = if waits_behind_first_part(&run) {
+            &[RunState::Paused]
+        } else {
+            &[RunState::Sending, RunState::Scheduled]
+        };
+        self.move_or_refuse(id, from, RunState::Paused, Some("asked for"), None, "pause")
+            .await
     }
 
     /// Lets a paused or held run go on.

@@ -94,6 +94,7 @@ impl Engine {
             return;
         };
         let settings = self.settings();
+        dispatcher.use_cap(settings.frequency_cap);
         let (mut ways, mut unusable) = (Vec::new(), BTreeMap::new());
         for (name, transport) in &settings.transports {
             match self.build_transport(&settings, name) {

@@ -10,7 +10,11 @@ use crate::{
     workspace::{Entry, Loaded},
 };
 
-use super::{Engine, waits::Waits};
+use super::{
+    Engine,
+    lifecycle::waits_behind_first_part,
+    waits::{Waits, told_as_help},
+};
 
 /// How many runs that are over are shown.
 const RECENT: usize = 20;
@@ -164,15 +168,21 @@ impl Engine {
         self.status_of(run, &counts).await
     }
 
-    async fn status_of(&self, run: Run, counts: &Counts) -> Result<RunStatus, Refused> {
+    async fn status_of(&self, mut run: Run, counts: &Counts) -> Result<RunStatus, Refused> {
         let approval = match run.state {
             RunState::Planning => None,
             _ => self.approval_status(&run).await?,
         };
         let waits = Waits::of(&run, self.in_force(&run.campaign).as_deref());
+        let help = waits.help(&run, approval.as_ref());
+        if let Some((reason, _)) = told_as_help(&run) {
+            run.reason = Some(reason.to_string());
+        }
         Ok(RunStatus {
-            help: waits.help(&run, approval.as_ref()),
+            help,
             waits_until: waits.until(),
+            goes_on_at: run.goes_on_at.filter(|_| waits_behind_first_part(&run)),
+            unsubscribed: run.unsubscribed,
             id: run.id,
             campaign: run.campaign,
             occurrence: run.occurrence,

@@ -8,7 +8,7 @@ use crate::{
     workspace::Loaded,
 };
 
-use super::gate::late_from;
+use super::{gate::late_from, lifecycle::waits_behind_first_part};
 
 /// What a run waits for.
 pub(super) struct Waits {
@@ -24,7 +24,11 @@ impl Waits {
     pub(super) fn of(run: &Run, loaded: Option<&Loaded>) -> Self {
         let waits = matches!(run.state, RunState::Scheduled | RunState::AwaitingApproval);
         Self {
-            due: Some(run.due).filter(|_| waits),
+            due: if waits_behind_first_part(run) {
+                run.goes_on_at
+            } else {
+                Some(run.due).filter(|_| waits)
+            },
             late: loaded
                 .filter(|_| waits)
                 .and_then(|loaded| late_from(run, &loaded.campaign)),
@@ -55,6 +59,11 @@ impl Waits {
                 };
                 Some(format!("{}: {help}", reason_in_words(reason, run)))
             }
+            RunState::Paused if waits_behind_first_part(run) => Some(format!(
+                "its first part is out, the rest goes on by itself at {}: `campanile resume {id}` lets it go on at once, \
+                 `campanile pause {id}` keeps it from doing so, `campanile cancel {id}` ends it",
+                self.at(run.goes_on_at.unwrap_or(run.due))
+            )),
             RunState::Paused => Some(format!(
                 "`campanile resume {id}` lets it go on, `campanile cancel {id}` ends it"
             )),
@@ -105,12 +114,21 @@ impl Waits {
     }
 }
 
-/// Why it is held, with the number that a limit was measured against.
+/// A reason whose words, which stand behind it, are told as help; the reason's name stands for itself elsewhere.
+pub(super) fn told_as_help(run: &Run) -> Option<(HoldReason, &str)> {
+    let (_, words) = run.reason.as_deref()?.split_once(": ")?;
+    let reason = run.held()?;
+    matches!(reason, HoldReason::ChangedTooMuch | HoldReason::StopIf).then_some((reason, words))
+}
+
+/// Why it is held, with the numbers that a limit was measured against.
 fn reason_in_words(reason: HoldReason, run: &Run) -> String {
-    match reason {
-        HoldReason::TooMany | HoldReason::TooFew => {
+    match (reason, told_as_help(run)) {
+        (HoldReason::ChangedTooMuch, Some((_, words))) => format!("its audience changed {words}"),
+        (_, Some((_, words))) => words.to_owned(),
+        (HoldReason::TooMany | HoldReason::TooFew, None) => {
             format!("{} to send, and {}", run.totals.to_send, reason.because())
         }
-        _ => reason.because().to_owned(),
+        (_, None) => reason.because().to_owned(),
     }
 }

@@ -85,7 +85,11 @@ impl Engine {
                 id => format!("link in delivery {id}"),
             },
         });
+        let (of_topic, of_all) = self.unsubscribed(claim).await?;
         let new = store.suppress(entries.collect()).await?;
+        if !of_topic && !of_all {
+            self.count_unsubscribed(claim, 1).await?;
+        }
         tracing::info!(delivery = %claim.delivery, topic = %claim.topic, ?scope, new, "unsubscribed");
         Ok(())
     }
@@ -109,9 +113,23 @@ impl Engine {
         Ok((delivery.address, recipient))
     }
 
+    /// Counts a way out that was taken, or one that was taken back, with the run whose message had the link.
+    async fn count_unsubscribed(&self, claim: &Claim, n: i64) -> Result<(), Refused> {
+        // Test messages belong to no run.
+        if claim.delivery == DeliveryId(0) {
+            return Ok(());
+        }
+        let run = claim.delivery.run();
+        Ok(self
+            .store()?
+            .add_unsubscribed(run, n, self.clock.now())
+            .await?)
+    }
+
     /// Takes an unsubscription back (the undo of its page); other suppressions stay.
     pub async fn resubscribe(&self, claim: &Claim, scope: OptOut) -> Result<(), Refused> {
         self.lease()?;
+        let before = self.unsubscribed(claim).await?;
         for subject in subjects(claim) {
             let topic = topic(claim, scope);
             self.store()?
@@ -121,6 +139,9 @@ impl Engine {
                     Some(SuppressionReason::Unsubscribed),
                 )
                 .await?;
+        }
+        if before != (false, false) && self.unsubscribed(claim).await? == (false, false) {
+            self.count_unsubscribed(claim, -1).await?;
         }
         tracing::info!(delivery = %claim.delivery, topic = %claim.topic, ?scope, "unsubscription taken back");
         Ok(())

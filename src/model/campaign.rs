@@ -4,8 +4,8 @@ use chrono::{NaiveDate, NaiveTime};
 
 use super::{
     ApprovalRule, CampaignId, Channel, Excerpt, Mailbox, Percentage, Period, Place, Purpose,
-    SenderName, SourceFile, SourceName, TopicName, TransportName, Zone, run::named,
-    section::from_toml_string,
+    Rollout, SenderName, SourceFile, SourceName, StopIf, TopicName, TransportName, Zone,
+    run::named, section::from_toml_string,
 };
 
 /// A campaign as its file says.
@@ -45,6 +45,10 @@ pub struct Campaign {
     pub reach: Reach,
     /// What happens to deliveries whose answer was never seen.
     pub in_doubt: InDoubtPolicy,
+    /// A first part that goes out before the rest.
+    pub rollout: Option<Rollout>,
+    /// Shares that hold a run.
+    pub stop_if: Option<StopIf>,
     /// A delivery older than this is `expired`.
     pub expires_after: Option<Period>,
     /// The mail, where the campaign sends mail.
@@ -311,6 +315,8 @@ impl Campaign {
                 mode: ReachMode::First,
             },
             in_doubt: InDoubtPolicy::Keep,
+            rollout: None,
+            stop_if: None,
             expires_after: None,
             email: None,
         }

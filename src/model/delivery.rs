@@ -129,3 +129,10 @@ pub struct Delivery {
     /// How often it was tried.
     pub attempts: u32,
 }
+
+impl Delivery {
+    /// Whether its person was forgotten: every other has a key.
+    pub fn is_erased(&self) -> bool {
+        self.key.is_empty()
+    }
+}

@@ -82,7 +82,7 @@ impl HoldReason {
                 "nobody wrote the store for so long that it may be a restored backup"
             }
             Self::TestsFailed => "the campaign's tests fail",
-            Self::StopIf => "`[stop_if]` says so",
+            Self::StopIf => "a share in `[stop_if]` is exceeded",
             Self::Late => "its time has passed by more than `grace`",
             Self::Stopped => "of `campanile stop`",
         }
@@ -94,9 +94,10 @@ impl HoldReason {
             Self::ApprovalNeeded | Self::TooMany | Self::TooFew | Self::ChangedTooMuch => {
                 Remedy::Approve
             }
-            Self::ScriptErrors | Self::FreshStore | Self::StaleLedger | Self::StopIf => {
+            Self::ScriptErrors | Self::FreshStore | Self::StaleLedger => {
                 Remedy::Resume("lets it go all the same")
             }
+            Self::StopIf => Remedy::Resume("lets it go and counts anew"),
             Self::Late => Remedy::Resume("sends it late"),
             Self::SourceError => Remedy::Resume("plans it again, once the source can be read"),
             Self::TestsFailed => Remedy::Resume("lets it go all the same; so does mending them"),

@@ -112,6 +112,9 @@ impl RunState {
     }
 }
 
+/// The reason of a run that is paused behind its first part, and goes on by itself.
+pub const PAUSED_BY_ROLLOUT: &str = "rollout";
+
 /// A run as the store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
@@ -156,6 +159,10 @@ pub struct Run {
     pub expires_at: Option<DateTime<Utc>>,
     /// Whether its first message has begun: from then on it is pinned to its files.
     pub begun: bool,
+    /// When a run that is paused behind its first part goes on by itself.
+    pub goes_on_at: Option<DateTime<Utc>>,
+    /// How many of its recipients unsubscribed by the link in its messages.
+    pub unsubscribed: u64,
     /// How many rows its source had, and how many of them matched.
     pub totals: Totals,
 }

@@ -451,7 +451,7 @@ impl Story {
         let mut rested = Rested::new(
             checker.store.clone(),
             checker.runtime.clone(),
-            campaign,
+            &checker.rules,
             &checker.occurrence,
             checker.now,
         )?;

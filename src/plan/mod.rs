@@ -5,7 +5,7 @@
 //! 1. `gather`: the sources are streamed once; evaluators on their own threads judge each row (`select`, `reach`) and make a
 //!    record of each that matches (`candidate`). Records go to a sorter that spills (`spill`).
 //! 2. `resolve`: in the order of recipients, duplicate keys, suppressions and cooldown are found by merging (`suppressed`,
-//!    `cooldown`); then, in the order of addresses, suppressions and duplicate addresses.
+//!    `cooldown`, `cap`, `earlier`); then, in the order of addresses, suppressions, the cap and duplicate addresses.
 //! 3. `settle`: in the order of recipients again, every record becomes a row of the ledger, and the digest, the counts and
 //!    the sample are made.
 //!
@@ -14,9 +14,12 @@
 //! recipient's way through all rules.
 
 mod candidate;
+mod cap;
+mod change;
 mod compare;
 mod cooldown;
 mod digest;
+mod earlier;
 mod explain;
 mod fate;
 mod funnel;
@@ -48,8 +51,8 @@ use tokio::runtime::Handle;
 use crate::{
     message::payload::Layout,
     model::{
-        Campaign, CampaignId, Channel, HoldReason, Identity, Occurrence, OccurrenceName, RunId,
-        Safety, Schema, SkipReason, Totals, Value,
+        Campaign, CampaignId, Channel, HoldReason, Identity, Occurrence, OccurrenceName, Rate,
+        RunId, Safety, Schema, SkipReason, Totals, Value,
     },
     script::{History, NoHistory, RunFacts},
     source::{Source, SourceError},
@@ -57,6 +60,7 @@ use crate::{
     workspace::Loaded,
 };
 
+pub use change::changed_too_much;
 pub(crate) use compare::compare;
 pub use compare::{Cause, Comparison, Moved, Why};
 pub use explain::{Explained, Outcome, Rule, Verdict, explain};
@@ -87,6 +91,10 @@ pub struct Request {
     pub safety: Safety,
     /// What was sent before and who is suppressed; `None`: there is no store yet.
     pub store: Option<Arc<dyn Store>>,
+    /// Campaigns that share the cooldown with this one: those of its `cooldown_group`.
+    pub companions: Vec<CampaignId>,
+    /// How much marketing anybody may have, over all campaigns; transactional ones are not under it.
+    pub cap: Option<Rate>,
     /// Where the plan is frozen; `None`: nowhere, it is only looked at.
     pub freeze: Option<(Lease, RunId)>,
     /// The layout that the run was opened with ([`layout`]): payloads are made for it, and a source that has lost one of its
@@ -149,6 +157,19 @@ pub struct Plan {
     /// What a run with this plan would meet, where that was asked for.
     #[serde(default)]
     pub outlook: Option<Outlook>,
+    /// The same in words, where the reason's name does not say it all.
+    #[serde(default)]
+    pub hold_words: Option<String>,
+}
+
+impl Plan {
+    /// A reason to hold a run with this plan as the ledger keeps it: the words of the plan's own stand behind it.
+    pub fn held_as(&self, hold: HoldReason) -> String {
+        match &self.hold_words {
+            Some(words) if self.hold == Some(hold) => format!("{hold}: {words}"),
+            _ => hold.to_string(),
+        }
+    }
 }
 
 /// One recipient of a sample.
@@ -252,7 +273,7 @@ async fn work(request: Request, look: Option<Fates>) -> Result<Worked, PlanError
         fates: fates == Fates::Kept,
     });
     gather::carry_out(Job {
-        rules: Arc::new(rules),
+        rules: Arc::new(rules.beside(request.companions.clone()).capped(request.cap)),
         origins,
         selectors: selectors(&request),
         occurrence: request.occurrence.name.clone(),

@@ -15,6 +15,7 @@ use crate::{
 
 use super::{
     PlanError, Request,
+    cap::Capped,
     cooldown::Rested,
     gather::gone,
     reach::{self, Unreachable, Way},
@@ -103,13 +104,17 @@ pub(super) struct Checker {
 impl Checker {
     pub(super) fn of(request: &Request) -> Self {
         Self {
-            rules: Arc::new(Rules::new(
-                super::campaign(request),
-                None,
-                request.identity.clone(),
-                request.safety.clone(),
-                false,
-            )),
+            rules: Arc::new(
+                Rules::new(
+                    super::campaign(request),
+                    None,
+                    request.identity.clone(),
+                    request.safety.clone(),
+                    false,
+                )
+                .beside(request.companions.clone())
+                .capped(request.cap),
+            ),
             sources: request.sources.clone(),
             selectors: super::selectors(request),
             occurrence: request.occurrence.name.clone(),
@@ -298,18 +303,36 @@ impl Checker {
         let rested = Rested::new(
             self.store.clone(),
             self.runtime.clone(),
-            campaign,
+            &self.rules,
             &self.occurrence,
             self.now,
         );
         if rested?.had(recipient.0)? {
             return Ok(Some((SkipReason::Cooldown, None)));
         }
+        let mut capped = Capped::new(
+            Some(store),
+            &self.runtime,
+            &self.rules,
+            &self.occurrence,
+            self.now,
+        )?;
+        let full = || Some((SkipReason::FrequencyCap, None));
+        if let Some(capped) = &mut capped
+            && capped.recipient(recipient.0)?
+        {
+            return Ok(full());
+        }
         let mut stopped = None;
         for (channel, address) in addresses {
             let hash = identity.address(channel, &address.normalized);
+            let has_room = match &capped {
+                Some(capped) => capped.left([hash.0].into_iter())?[0] > 0,
+                None => true,
+            };
             match stop(Subject::Address(hash))? {
-                None => return Ok(None),
+                None if has_room => return Ok(None),
+                None => stopped = stopped.or_else(full),
                 some => stopped = stopped.or(some),
             }
         }

@@ -16,8 +16,10 @@ use crate::{
 use super::{
     PlanError, Progress,
     candidate::{self, Candidate, Head, KEY, Order},
+    cap::Capped,
     cooldown::Rested,
     gather::{Cancelled, Collector, Limits, Worked},
+    merge::Records,
     reach,
     rules::Rules,
     select::PROBLEMS,
@@ -25,6 +27,9 @@ use super::{
     spill::{Sorted, Sorter},
     suppressed::{Stop, Suppressed},
 };
+
+/// How many addresses are looked at in one go.
+const ADDRESSES: usize = 512;
 
 /// The part of planning that follows reading.
 pub(super) struct Resolver {
@@ -125,8 +130,15 @@ impl Resolver {
     fn resolve(&self, records: Sorted<KEY>, count: u64) -> Result<Resolved, PlanError> {
         let mut stops = Sorter::new(self.limits.marks);
         let mut addresses = Sorter::new(self.limits.marks);
-        self.by_recipient(&records, &mut stops, &mut addresses)?;
-        self.by_address(&addresses.finish()?, &mut stops)?;
+        let mut capped = Capped::new(
+            self.store.as_ref(),
+            &self.runtime,
+            &self.rules,
+            &self.occurrence,
+            self.now,
+        )?;
+        self.by_recipient(&records, &mut stops, &mut addresses, capped.as_mut())?;
+        self.by_address(&addresses.finish()?, &mut stops, capped.as_ref())?;
         Ok(Resolved {
             records,
             count,
@@ -142,18 +154,19 @@ impl Resolver {
         )
     }
 
-    /// Duplicate keys, suppressed recipients, cooldown. The addresses of those who are left go on.
+    /// Duplicate keys, suppressed recipients, cooldown, the cap. The addresses of those who are left go on.
     fn by_recipient(
         &self,
         records: &Sorted<KEY>,
         stops: &mut Sorter<8>,
         addresses: &mut Sorter<KEY>,
+        mut capped: Option<&mut Capped>,
     ) -> Result<(), PlanError> {
         let mut suppressed = self.suppressed();
         let mut rested = Rested::new(
             self.store.clone(),
             self.runtime.clone(),
-            &self.rules.campaign,
+            &self.rules,
             &self.occurrence,
             self.now,
         )?;
@@ -180,6 +193,11 @@ impl Resolver {
                             if stop.is_none() && rested.had(hash)? {
                                 stop = Some((SkipReason::Cooldown, None));
                             }
+                            if let (None, Some(capped)) = (&stop, &mut capped)
+                                && capped.recipient(hash)?
+                            {
+                                stop = Some((SkipReason::FrequencyCap, None));
+                            }
                             if stop.is_none() {
                                 let key = candidate::key(address.0, order);
                                 addresses.push(key, &number.to_be_bytes())?;
@@ -197,28 +215,48 @@ impl Resolver {
         Ok(())
     }
 
-    /// Suppressed and duplicate addresses.
-    fn by_address(&self, addresses: &Sorted<KEY>, stops: &mut Sorter<8>) -> Result<(), PlanError> {
+    /// Suppressed addresses, those that had enough, duplicate ones.
+    fn by_address(
+        &self,
+        addresses: &Sorted<KEY>,
+        stops: &mut Sorter<8>,
+        capped: Option<&Capped>,
+    ) -> Result<(), PlanError> {
         let once = self.rules.campaign.audience.dedupe == Dedupe::Address;
         let mut suppressed = self.suppressed();
-        let mut last = None;
         let mut addresses = addresses.records()?;
-        let mut looked_at = 0;
-        while let Some((key, number)) = addresses.pull()? {
-            self.pause(looked_at)?;
-            looked_at += 1;
-            let (hash, _) = candidate::parts(&key);
-            let stop = match suppressed.stop(hash)? {
-                Some(stop) => Some(stop),
-                None if once && last == Some(hash) => Some((SkipReason::DuplicateAddress, None)),
-                None => None,
+        // The address before, and how many of this plan go to it.
+        let (mut last, mut here) = (None, 0);
+        loop {
+            self.cancelled.check()?;
+            let page = page(&mut addresses)?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            let left = match capped {
+                Some(capped) => capped.left(page.iter().map(|(hash, _)| *hash))?,
+                None => Vec::new(),
             };
-            last = Some(hash);
-            if let Some(stop) = stop {
-                put(stops, self::number(number)?, &stop)?;
+            for (at, (hash, number)) in page.into_iter().enumerate() {
+                let again = last == Some(hash);
+                if !again {
+                    here = 0;
+                }
+                let stop = match suppressed.stop(hash)? {
+                    Some(stop) => Some(stop),
+                    None if left.get(at).is_some_and(|left| *left <= here) => {
+                        Some((SkipReason::FrequencyCap, None))
+                    }
+                    None if once && again => Some((SkipReason::DuplicateAddress, None)),
+                    None => None,
+                };
+                last = Some(hash);
+                match stop {
+                    Some(stop) => put(stops, number, &stop)?,
+                    None => here += 1,
+                }
             }
         }
-        Ok(())
     }
 
     /// Looks up now and then whether anybody still waits.
@@ -238,6 +276,17 @@ fn put(stops: &mut Sorter<8>, number: u64, stop: &Stop) -> io::Result<()> {
 /// Reads a reason again.
 pub(super) fn read_stop(bytes: &[u8]) -> io::Result<Stop> {
     postcard::from_bytes(bytes).map_err(|_| damaged())
+}
+
+/// The next addresses, with the numbers of their records.
+fn page(addresses: &mut Records<'_, KEY>) -> io::Result<Vec<([u8; 16], u64)>> {
+    let mut page = Vec::with_capacity(ADDRESSES);
+    while page.len() < ADDRESSES
+        && let Some((key, record)) = addresses.pull()?
+    {
+        page.push((candidate::parts(&key).0, number(record)?));
+    }
+    Ok(page)
 }
 
 fn number(bytes: &[u8]) -> io::Result<u64> {

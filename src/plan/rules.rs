@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     message::payload::Layout,
-    model::{Campaign, Identity, Safety, SourceName, Value},
+    model::{Campaign, CampaignId, Identity, Purpose, Rate, Safety, SourceName, Value},
 };
 
 use super::digest;
@@ -32,6 +32,10 @@ pub(super) struct Rules {
     pub(super) safety: Safety,
     /// The keys that are asked for, where not everybody is.
     pub(super) wanted: Option<Wanted>,
+    /// Campaigns that share the cooldown with this one.
+    pub(super) companions: Vec<CampaignId>,
+    /// How much anybody may have, where the campaign is under the cap.
+    pub(super) cap: Option<Rate>,
     /// Who is left after which step, where somebody asks.
     pub(super) look: Option<Look>,
     /// For each variable, whether a record carries it beside the payload: the sample shows it, and the payload lacks it.
@@ -68,9 +72,23 @@ impl Rules {
             identity,
             safety,
             wanted,
+            companions: Vec::new(),
+            cap: None,
             look: None,
             carried,
         }
+    }
+
+    /// With campaigns that share the cooldown with this one.
+    pub(super) fn beside(mut self, companions: Vec<CampaignId>) -> Self {
+        self.companions = companions;
+        self
+    }
+
+    /// Under the cap over all marketing campaigns, if it is one.
+    pub(super) fn capped(mut self, cap: Option<Rate>) -> Self {
+        self.cap = cap.filter(|_| self.campaign.purpose == Purpose::Marketing);
+        self
     }
 
     /// The variables' names and values.

@@ -13,6 +13,7 @@ use crate::{
 use super::{
     Plan, PlanError,
     candidate::{self, Candidate, Order},
+    change::changed_too_much,
     digest::PlanDigest,
     fate::{self, Fate},
     funnel::{self, Counted},
@@ -158,6 +159,17 @@ impl<'a> Settler<'a> {
         let tally = self.tally;
         let rules = &self.resolver.rules;
         let campaign = &rules.campaign;
+        let mut hold = hold(&campaign.audience, tally.totals.to_send, &tally.skipped);
+        let mut hold_words = None;
+        if let (None, Some(store)) = (hold, &self.resolver.store) {
+            hold_words = self.resolver.runtime.block_on(changed_too_much(
+                store,
+                campaign,
+                &self.resolver.occurrence,
+                tally.totals.to_send,
+            ))?;
+            hold = hold_words.as_ref().map(|_| HoldReason::ChangedTooMuch);
+        }
         let funnel = rules.look.as_ref().map(|look| {
             funnel::funnel(&Counted {
                 totals: tally.totals,
@@ -171,7 +183,8 @@ impl<'a> Settler<'a> {
             campaign: campaign.id.clone(),
             occurrence: self.resolver.occurrence.clone(),
             digest: self.digest.finish(),
-            hold: hold(&campaign.audience, tally.totals.to_send, &tally.skipped),
+            hold,
+            hold_words,
             totals: tally.totals,
             by_channel: tally.by_channel,
             reachable: tally.reachable,

@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     AddressHash, Approval, CampaignId, Channel, Counts, Delivery, DeliveryId, InDoubtPolicy,
-    Occurrence, OccurrenceName, Outcomes, Period, Permit, Purpose, RecipientHash, Run, RunId,
-    RunState, SkipReason, SourceName, Status, Subject, Suppression, SuppressionReason, TopicName,
-    Totals, TransportName,
+    Occurrence, OccurrenceName, Outcomes, Period, Permit, Purpose, RecipientHash, Rollout, Run,
+    RunId, RunState, SkipReason, SourceName, Status, StopIf, Subject, Suppression,
+    SuppressionReason, TopicName, Totals, TransportName,
 };
 
 pub use lock::{Lock, LockError, beside};
@@ -101,7 +101,8 @@ pub trait Store: Send + Sync + 'static {
     async fn bundle(&self, hash: &str) -> Result<Option<Vec<u8>>>;
     /// Moves a run from one of `from` to another state. `false`: it was in none of them, and nothing changed. Sets
     /// `started_at` at the first `sending` and `ended_at` where the new state is over. Raises the run's epoch. A run with open
-    /// deliveries does not become `finished`: `false` then too.
+    /// deliveries does not become `finished`: `false` then too. One that was paused behind its first part sends the rest now, and
+    /// one that a person let go counts its shares anew.
     async fn move_run(
         &self,
         run: RunId,
@@ -168,7 +169,7 @@ pub trait Store: Send + Sync + 'static {
     /// When the next deferred delivery of a queue is due.
     async fn next_due(&self, queue: QueueId) -> Result<Option<DateTime<Utc>>>;
     /// The heart: in one durable transaction, records outcomes and begins attempts. Each `begin` is checked again (the
-    /// run's state, its campaign's `stopped`, suppressions by address and key, the delivery's status); only when the intents are
+    /// run's state, its campaign's `stopped`, suppressions by address and key, the cooldown group, the cap, the delivery's status); only when the intents are
     /// durable are permits made. The answers are in the order of `begin`.
     async fn advance(&self, lease: Lease, step: Advance, outcomes: &Outcomes)
     -> Result<Vec<Begun>>;
@@ -181,6 +182,9 @@ pub trait Store: Send + Sync + 'static {
         policy: InDoubtPolicy,
         now: DateTime<Utc>,
     ) -> Result<u64>;
+
+    /// Recipients of a run unsubscribed by the links in its messages, or took that back (a negative number). May hold the run.
+    async fn add_unsubscribed(&self, run: RunId, n: i64, now: DateTime<Utc>) -> Result<()>;
 
     // ---- questions ----
 
@@ -196,6 +200,21 @@ pub trait Store: Send + Sync + 'static {
         after: Option<RecipientHash>,
         limit: usize,
     ) -> Result<Vec<RecipientHash>>;
+    /// The same with what was had after a moment only, and how many deliveries each recipient had: for caps by merging.
+    async fn had_since(
+        &self,
+        run: RunId,
+        since: DateTime<Utc>,
+        after: Option<RecipientHash>,
+        limit: usize,
+    ) -> Result<Vec<(RecipientHash, u64)>>;
+    /// How many deliveries of marketing runs each of these addresses had after a moment: for caps. In their order, which is best
+    /// that of the hashes.
+    async fn had_by_address(
+        &self,
+        addresses: Vec<AddressHash>,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<u64>>;
     /// When the recipient last had the campaign (any of `campaigns`), if ever: for `last_sent(r)` in scripts.
     async fn last_had(
         &self,
@@ -227,6 +246,30 @@ pub trait Store: Send + Sync + 'static {
     /// page is there with all its entries, so a page may have a few more than `limit`.
     async fn suppressions(&self, after: Option<[u8; 16]>, limit: usize)
     -> Result<Vec<Suppression>>;
+
+    // ---- people ----
+
+    /// Deliveries of a person behind a number, and how far was looked; `None`: to the end. A look passes a bounded number of all
+    /// deliveries: ask until the end.
+    async fn find_person(
+        &self,
+        person: &Person,
+        after: DeliveryId,
+    ) -> Result<(Vec<DeliveryId>, Option<DeliveryId>)>;
+    /// One delivery with all that is stored of it.
+    async fn person_delivery(&self, id: DeliveryId) -> Result<Option<PersonDelivery>>;
+    /// Erases key, address, message details and payload of deliveries. Those that were still to be sent are cancelled first; those
+    /// on the wire stay as they are. The hashes stay.
+    async fn forget_deliveries(
+        &self,
+        lease: Lease,
+        ids: Vec<DeliveryId>,
+        now: DateTime<Utc>,
+    ) -> Result<Forgotten>;
+    /// Erases how these subjects were written on the suppression list; they stay on it. Gives how many entries changed.
+    async fn forget_shown(&self, lease: Lease, subjects: Vec<Subject>) -> Result<u64>;
+    /// Takes what was erased out of the store's files too. `false`: somebody is reading, try again.
+    async fn wipe(&self) -> Result<bool>;
 
     // ---- rates ----
 
@@ -279,6 +322,8 @@ pub struct CampaignRecord {
     pub source: Option<SourceName>,
     /// Its topic when it was last seen.
     pub topic: Option<TopicName>,
+    /// The campaigns it shared its cooldown with when it was last seen.
+    pub cooldown_group: Option<String>,
     /// When the id was first seen: occurrences at or before this moment never fire.
     pub first_seen: DateTime<Utc>,
     /// When it was last seen.
@@ -308,6 +353,8 @@ pub struct Sighting {
     pub topic: Option<TopicName>,
     /// How long its file may be away; `None` for a broken file.
     pub removal_grace: Option<Period>,
+    /// Its `cooldown_group`; of a broken file (without a source) what was known stays.
+    pub cooldown_group: Option<String>,
 }
 
 /// A change to what is noted about a campaign.
@@ -342,8 +389,23 @@ pub struct NewRun {
     pub bundle: Option<String>,
     /// Names of the values in each payload, in order; the same for all deliveries of the run.
     pub layout: String,
+    /// The part that goes out first: behind it the run pauses, and says when it goes on.
+    pub rollout: Option<Rollout>,
+    /// The shares that hold it.
+    pub stop_if: Option<StopIf>,
+    /// The group that its campaign shares the cooldown with.
+    pub cooldown_group: Option<CooldownGroup>,
     /// The transport of each channel that the campaign may use: a queue is made for each.
     pub queues: Vec<(Channel, TransportName)>,
+}
+
+/// A run as a member of its campaign's cooldown group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CooldownGroup {
+    /// The group's name.
+    pub name: String,
+    /// Whether it spares those who had another of the group; else only the others spare those who had this one.
+    pub waits: bool,
 }
 
 /// What came of opening a run.
@@ -413,6 +475,10 @@ pub struct RunFilter {
     pub campaign: Option<CampaignId>,
     /// In one of these states; empty: any.
     pub states: Vec<RunState>,
+    /// Of this purpose.
+    pub purpose: Option<Purpose>,
+    /// Not over, or over after this moment.
+    pub at_work_since: Option<DateTime<Utc>>,
     /// At most this many; `None`: all.
     pub limit: Option<usize>,
 }
@@ -479,6 +545,17 @@ pub struct Advance {
     pub cursors: Vec<(QueueId, DeliveryId)>,
     /// Theoretical arrival times of rate buckets that moved.
     pub rates: Vec<(String, DateTime<Utc>)>,
+    /// The cap over all marketing runs that what begins is checked against.
+    pub cap: Option<Cap>,
+}
+
+/// How many messages of marketing runs a recipient and an address may have had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cap {
+    /// Who had that many gets no more.
+    pub most: u32,
+    /// Counted from this moment on.
+    pub since: DateTime<Utc>,
 }
 
 /// An attempt that is to begin.
@@ -536,6 +613,41 @@ pub enum Outcome {
     Expired,
     /// It is not sent, without having begun. The payload is dropped.
     Skipped(SkipReason),
+}
+
+/// A person: an address, and recipients whatever their address.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// The address.
+    pub address: AddressHash,
+    /// The recipients.
+    pub recipients: Vec<RecipientHash>,
+}
+
+/// A delivery with all that is stored of it.
+#[derive(Clone, Debug)]
+pub struct PersonDelivery {
+    /// As reports show it.
+    pub delivery: Delivery,
+    /// Whom it is for.
+    pub recipient: RecipientHash,
+    /// When its first try began.
+    pub first_try: Option<DateTime<Utc>>,
+    /// What its message needs, as long as it is kept.
+    pub payload: Option<Vec<u8>>,
+    /// The names of the payload's values.
+    pub layout: String,
+}
+
+/// What was erased.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Deliveries that had something to erase.
+    pub erased: u64,
+    /// How many of them were still to be sent, and are cancelled.
+    pub cancelled: u64,
+    /// Deliveries that are on the wire.
+    pub on_the_wire: u64,
 }
 
 /// Which deliveries, a page at a time.

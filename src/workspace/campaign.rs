@@ -7,6 +7,7 @@ mod holding;
 mod moment;
 mod people;
 mod reach;
+mod rollout;
 mod schedule;
 mod surroundings;
 mod variables;
@@ -69,8 +70,8 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
     let (schedule, zone) = schedule::read(root.section("schedule"), around);
     let expires_after = root.section("pace").and_then(holding::expires_after);
     let approval = holding::approval(&root, schedule.as_ref());
-    root.not_built("rollout", "a rollout in parts");
-    root.not_built("stop_if", "stopping at a share of failures");
+    let rollout = root.section("rollout").and_then(rollout::rollout);
+    let stop_if = root.section("stop_if").and_then(rollout::stop_if);
     let email = root
         .section("email")
         .map(|section| email::read(section, around));
@@ -118,6 +119,8 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
         approval,
         reach,
         in_doubt,
+        rollout,
+        stop_if,
         expires_after,
         email: email.flatten(),
     };

@@ -15,7 +15,7 @@ use std::{
 use super::{Additions, look::SETTINGS, tree::Tree};
 use crate::{
     model::{
-        Diagnostic, Diagnostics, Document, Item, Place, Safety, Section, Sender, SenderName,
+        Diagnostic, Diagnostics, Document, Item, Place, Rate, Safety, Section, Sender, SenderName,
         SourceFile, SourceName, Topic, TopicName, TransportName, Zone,
     },
     source::{self, SourceKind},
@@ -44,6 +44,8 @@ pub struct Settings {
     pub sources: BTreeMap<SourceName, SourceSettings>,
     /// `[transports.…]`
     pub transports: BTreeMap<TransportName, TransportSettings>,
+    /// `[limits] frequency_cap`: how many messages of marketing campaigns anybody may have in which time.
+    pub frequency_cap: Option<Rate>,
     /// `[limits] default_timezone`: the zone of campaigns that name none.
     pub default_timezone: Zone,
     /// `[safety]`: what no campaign can escape.
@@ -148,7 +150,7 @@ fn read(root: Section<'_>, workspace: &Path, kinds: Kinds<'_>) -> Option<Setting
     let topics = people::topics(&root);
     let sources = sources::read(&root, workspace, kinds);
     let transports = transports::read(&root, kinds);
-    let default_timezone = root.section("limits").and_then(limits);
+    let (default_timezone, frequency_cap) = root.section("limits").map(limits).unwrap_or_default();
     let safety = safety::read(root.section("safety"));
     root.finish();
     Some(Settings {
@@ -159,6 +161,7 @@ fn read(root: Section<'_>, workspace: &Path, kinds: Kinds<'_>) -> Option<Setting
         topics,
         sources,
         transports,
+        frequency_cap,
         default_timezone: default_timezone.unwrap_or_else(Zone::utc),
         safety: safety?,
     })
@@ -176,11 +179,11 @@ fn store(section: Section<'_>) -> StoreSettings {
     }
 }
 
-fn limits(section: Section<'_>) -> Option<Zone> {
-    section.not_built("frequency_cap", "a cap over all marketing campaigns");
+fn limits(section: Section<'_>) -> (Option<Zone>, Option<Rate>) {
+    let cap = section.take("frequency_cap");
     let zone = section.take("default_timezone");
     section.finish();
-    zone
+    (zone, cap)
 }
 
 /// A whole number from 1 to `most`.

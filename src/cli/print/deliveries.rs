@@ -138,7 +138,11 @@ fn cells(delivery: &Delivery) -> [String; HEADINGS.len()] {
     let reason = delivery.reason.as_deref().unwrap_or_default();
     [
         delivery.run.to_string(),
-        delivery.key.clone(),
+        if delivery.is_erased() {
+            "(erased)".to_owned()
+        } else {
+            delivery.key.clone()
+        },
         delivery.channel.to_string(),
         delivery.status.to_string(),
         moment(delivery.at),
@@ -174,6 +178,7 @@ fn object(delivery: &Delivery, output: &mut Output) -> io::Result<()> {
         "at": timestamp(delivery),
         "message_id": delivery.message_id,
         "attempts": delivery.attempts,
+        "erased": delivery.is_erased(),
     });
     output.json(&object)
 }
@@ -220,7 +225,7 @@ mod tests {
         assert_eq!(text.lines().count(), 3);
         assert_eq!(
             text.lines().next().unwrap(),
-            r#"{"address":"a…@example.org","at":"2026-12-01T09:00:00Z","attempts":2,"channel":"email","key":"A1","message_id":"a@b","reason":"550 5.1.1 <a…@example.org> no\nsuch user","run":3,"status":"failed"}"#
+            r#"{"address":"a…@example.org","at":"2026-12-01T09:00:00Z","attempts":2,"channel":"email","erased":false,"key":"A1","message_id":"a@b","reason":"550 5.1.1 <a…@example.org> no\nsuch user","run":3,"status":"failed"}"#
         );
         let text = print(Format::Json, Captured::unmasked());
         assert!(text.contains("\"ada@example.org\"") && text.contains("<ada@example.org>"));

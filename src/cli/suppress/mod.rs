@@ -8,6 +8,8 @@ mod remove;
 mod rows;
 mod whom;
 
+pub(super) use whom::SourceKey;
+
 use super::{exit::Exit, failure::Failure, print::Output};
 use crate::{control::Session, engine::Engine, workspace::Location};
 

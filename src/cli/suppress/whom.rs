@@ -48,11 +48,11 @@ impl Whom {
 
 /// A recipient: `SOURCE:KEY`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SourceKey {
+pub(in crate::cli) struct SourceKey {
     /// The source.
-    pub(super) source: SourceName,
+    pub(in crate::cli) source: SourceName,
     /// The key in it.
-    pub(super) key: String,
+    pub(in crate::cli) key: String,
 }
 
 impl FromStr for SourceKey {

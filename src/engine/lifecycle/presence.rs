@@ -31,6 +31,7 @@ impl Engine {
                 source: loaded.campaign.audience.sources.first().cloned(),
                 topic: Some(loaded.topic.name.clone()),
                 removal_grace: Some(loaded.campaign.removal_grace),
+                cooldown_group: loaded.campaign.audience.cooldown_group.clone(),
             },
             Entry::Broken(_) => Sighting {
                 id: id.clone(),
@@ -38,6 +39,7 @@ impl Engine {
                 source: None,
                 topic: None,
                 removal_grace: None,
+                cooldown_group: None,
             },
         });
         let sightings: Vec<_> = sightings.collect();

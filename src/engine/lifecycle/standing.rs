@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     control::Refused,
     engine::Engine,
-    model::{CampaignId, HoldReason, Run, RunState},
+    model::{CampaignId, HoldReason, PAUSED_BY_ROLLOUT, Run, RunState},
     store::{CampaignRecord, RunChange, RunFilter},
 };
 
@@ -138,6 +138,13 @@ impl Engine {
                 self.shift(run, RunState::Held, Some(reason.to_string()))
                     .await
             }
+            // Its first part is out, and its time has come.
+            Standing::Good | Standing::AsTheyAre
+                if waits_behind_first_part(run)
+                    && run.goes_on_at.is_some_and(|at| at <= self.clock.now()) =>
+            {
+                self.shift(run, RunState::Sending, None).await
+            }
             Standing::Good => {
                 if self.replan_if_edited(run).await? {
                     return Ok(());
@@ -199,6 +206,11 @@ impl Engine {
         self.wake().await;
         Ok(())
     }
+}
+
+/// Whether a run is paused behind its first part, and goes on by itself.
+pub(in crate::engine) fn waits_behind_first_part(run: &Run) -> bool {
+    run.state == RunState::Paused && run.reason.as_deref() == Some(PAUSED_BY_ROLLOUT)
 }
 
 /// Why a run is held, where that ends by itself.

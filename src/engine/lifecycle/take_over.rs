@@ -12,7 +12,7 @@ use crate::{
     workspace::Entry,
 };
 
-use super::standing::held_by_files;
+use super::standing::{held_by_files, waits_behind_first_part};
 
 /// Runs that were open when the store's last holder was last alive longer ago than their campaign's `grace` are held: the store
 /// may be a backup. This long, where there is no schedule and so no grace.
@@ -30,6 +30,7 @@ impl Engine {
             states: vec![
                 RunState::Sending,
                 RunState::Held,
+                RunState::Paused,
                 RunState::Scheduled,
                 RunState::AwaitingApproval,
             ],
@@ -37,7 +38,12 @@ impl Engine {
         };
         for run in store.runs(filter).await? {
             // One that would go on by itself is as one that is sending.
-            if run.state == RunState::Held && held_by_files(&run).is_none() {
+            let waits_for_a_person = match run.state {
+                RunState::Held => held_by_files(&run).is_none(),
+                RunState::Paused => !waits_behind_first_part(&run),
+                _ => false,
+            };
+            if waits_for_a_person {
                 continue;
             }
             let grace = self.grace_of(&run);

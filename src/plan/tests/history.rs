@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use super::world::{World, days_ago, identity, now, person, run};
 use crate::{
-    model::{Cooldown, Recipient, SkipReason, Subject, SuppressionReason, Value},
-    plan::LedgerHistory,
+    model::{
+        Cooldown, Dedupe, OccurrenceName, Purpose, Recipient, RunId, RunState, SkipReason, Subject,
+        SuppressionReason, Value,
+    },
+    plan::{Found, LedgerHistory},
     script::History,
 };
 
@@ -63,6 +66,123 @@ async fn a_renamed_campaign_remembers() {
     world.campaign.was = vec!["old-news".parse().unwrap(), "news".parse().unwrap()];
     world.plan().await.unwrap();
     assert_eq!(world.outcomes(), ["A cooldown", "B -"]);
+}
+
+#[tokio::test]
+async fn campaigns_of_one_group_share_the_cooldown() {
+    let mut world = people(&["A", "B", "C"]);
+    // The same occurrence of another campaign is not the run that is planned now.
+    world.ran(run(1, "other", "2026-12-01", Some(days_ago(1))), &["A"]);
+    world.ran(run(2, "stranger", "x", Some(days_ago(1))), &["B"]);
+    world.ran(run(3, "other", "long-ago", Some(days_ago(31))), &["C"]);
+    within(&mut world, "30d");
+    world.companions = vec!["other".parse().unwrap(), "news".parse().unwrap()];
+    world.plan().await.unwrap();
+    assert_eq!(world.outcomes(), ["A cooldown", "B -", "C -"]);
+    world.campaign.audience.cooldown = Some(Cooldown::None);
+    world.plan().await.unwrap();
+    assert_eq!(world.outcomes(), ["A -", "B -", "C -"]);
+}
+
+#[tokio::test]
+async fn the_cap_counts_what_a_recipient_and_an_address_had_of_all_marketing() {
+    let mut world = people(&["A", "B", "C", "D"]);
+    world.campaign.audience.cooldown = Some(Cooldown::None);
+    world.cap = Some("2/7d".parse().unwrap());
+    world.ran(run(1, "news", "one", Some(days_ago(6))), &["A", "B"]);
+    world.ran(run(2, "other", "one", Some(days_ago(5))), &["A"]);
+    // Too long ago, transactional, the run that is planned itself.
+    world.ran(run(3, "other", "old", Some(days_ago(8))), &["B"]);
+    let mut bill = run(4, "bill", "one", Some(days_ago(1)));
+    bill.purpose = Purpose::Transactional;
+    world.ran(bill, &["B", "C"]);
+    world.ran(run(9, "news", "2026-12-01", None), &["B", "C"]);
+    // Another recipient had two at the address of D.
+    let address = world.address("d@example.org");
+    world.ledger.had_by_address.lock().insert(address, 2);
+    let plan = world.plan().await.unwrap();
+    assert_eq!(
+        world.outcomes(),
+        ["A frequency_cap", "B -", "C -", "D frequency_cap"]
+    );
+    assert_eq!(plan.skipped[&SkipReason::FrequencyCap], 2);
+    let why = async |world: &World, key| match world.checker().check_one(key).await.unwrap() {
+        Found::Recipient(checked) => checked.skip.map(|(reason, _)| reason),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(why(&world, "A").await, Some(SkipReason::FrequencyCap));
+    assert_eq!(why(&world, "D").await, Some(SkipReason::FrequencyCap));
+    assert_eq!(why(&world, "B").await, None);
+
+    world.campaign.purpose = Purpose::Transactional;
+    assert_eq!(world.plan().await.unwrap().totals.to_send, 4);
+}
+
+#[tokio::test]
+async fn the_cap_counts_the_rows_of_the_plan_itself() {
+    let same = |key: &str| person(key, "same@example.org", "yes");
+    let mut world = World::new(["A", "B", "C", "D"].map(same).to_vec());
+    world.campaign.audience.dedupe = Dedupe::None;
+    world.cap = Some("4/7d".parse().unwrap());
+    let address = world.address("same@example.org");
+    world.ledger.had_by_address.lock().insert(address, 1);
+    world.plan().await.unwrap();
+    assert_eq!(world.outcomes(), ["A -", "B -", "C -", "D frequency_cap"]);
+}
+
+#[tokio::test]
+async fn the_cap_adds_up_over_pages_and_runs() {
+    let many: Vec<_> = (0..3000).map(|n| format!("K{n}")).collect();
+    let keys: Vec<_> = many.iter().map(String::as_str).collect();
+    let mut world = people(&keys);
+    world.people[0].batch = 1000;
+    world.cap = Some("3/7d".parse().unwrap());
+    for of in [2, 3, 5, 7] {
+        let every: Vec<_> = keys.iter().copied().step_by(of).collect();
+        let name = format!("every-{of}");
+        world.ran(run(of as u32, "other", &name, Some(days_ago(1))), &every);
+    }
+    let expected = (0..3000)
+        .filter(|n| [2, 3, 5, 7].iter().filter(|of| n % **of == 0).count() >= 3)
+        .count() as u64;
+    let plan = world.plan().await.unwrap();
+    assert_eq!(plan.skipped[&SkipReason::FrequencyCap], expected);
+}
+
+#[tokio::test]
+async fn an_audience_is_compared_with_the_last_one_that_was_let_go() {
+    let sent_to = |id, name: &str, to_send| {
+        let mut run = run(id, "news", name, Some(days_ago(30 - i64::from(id))));
+        run.totals.to_send = to_send;
+        run
+    };
+    let mut world = people(&["A", "B", "C", "D"]);
+    world.campaign.audience.max_change = Some("30%".parse().unwrap());
+    let held = async |world: &World| {
+        let plan = world.plan().await.unwrap();
+        plan.hold.map(|hold| plan.held_as(hold))
+    };
+    assert_eq!(held(&world).await, None);
+    world.ran(sent_to(1, "one", 9), &[]);
+    let words = "changed_too_much: from 9 to send in run 1 (one) to 4, 55.6% fewer, more than max_change = \"30%\"";
+    assert_eq!(held(&world).await.as_deref(), Some(words));
+    // Newer ones that tell nothing: held and never let go, cancelled before the first message, the one that is planned.
+    let mut never = sent_to(2, "two", 4);
+    (never.state, never.started_at) = (RunState::Held, None);
+    world.ran(never, &[]);
+    let mut cancelled = sent_to(3, "three", 4);
+    cancelled.state = RunState::Cancelled;
+    world.ran(cancelled.clone(), &[]);
+    world.ran(sent_to(9, "2026-12-01", 4), &[]);
+    assert_eq!(held(&world).await.as_deref(), Some(words));
+    // Cancelled in the middle, it is one that was let go.
+    (cancelled.id, cancelled.occurrence) = (RunId(4), OccurrenceName::label("four").unwrap());
+    world.ran(cancelled, &["Z"]);
+    assert_eq!(held(&world).await, None);
+    // A limit that its name explains comes first.
+    world.campaign.audience.max_recipients = Some(3);
+    world.ran(sent_to(5, "five", 90), &[]);
+    assert_eq!(held(&world).await.as_deref(), Some("too_many"));
 }
 
 #[tokio::test]

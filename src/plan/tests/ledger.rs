@@ -17,6 +17,8 @@ pub(super) struct Ledger {
     pub(super) suppressions: Mutex<Vec<Suppression>>,
     pub(super) runs: Mutex<Vec<Run>>,
     pub(super) had: Mutex<BTreeMap<RunId, BTreeSet<RecipientHash>>>,
+    /// How many messages an address had.
+    pub(super) had_by_address: Mutex<BTreeMap<AddressHash, u64>>,
     /// How often pages were asked for.
     pub(super) pages: Mutex<usize>,
     pub(super) fails: bool,
@@ -79,6 +81,10 @@ impl Store for Ledger {
                 .campaign
                 .as_ref()
                 .is_none_or(|id| *id == run.campaign)
+                && filter.purpose.is_none_or(|purpose| purpose == run.purpose)
+                && filter
+                    .at_work_since
+                    .is_none_or(|since| run.ended_at.is_none_or(|ended| ended > since))
         };
         Ok(self.runs.lock().iter().filter(of).cloned().collect())
     }
@@ -94,6 +100,33 @@ impl Store for Ledger {
         let behind = |hash: &&RecipientHash| after.is_none_or(|after| **hash > after);
         let page = had[&run].iter().filter(behind).take(limit).copied();
         Ok(page.collect())
+    }
+
+    async fn had_since(
+        &self,
+        run: RunId,
+        since: DateTime<Utc>,
+        after: Option<RecipientHash>,
+        limit: usize,
+    ) -> Result<Vec<(RecipientHash, u64)>> {
+        let of = |of: &Run| of.id == run && of.ended_at.is_none_or(|ended| ended > since);
+        if !self.runs.lock().iter().any(of) {
+            return Ok(Vec::new());
+        }
+        let had = self.had(run, after, limit).await?;
+        Ok(had.into_iter().map(|hash| (hash, 1)).collect())
+    }
+
+    async fn had_by_address(
+        &self,
+        addresses: Vec<AddressHash>,
+        _: DateTime<Utc>,
+    ) -> Result<Vec<u64>> {
+        *self.pages.lock() += 1;
+        assert!(addresses.is_sorted());
+        let had = self.had_by_address.lock();
+        let had = addresses.iter().map(|hash| had.get(hash).copied());
+        Ok(had.map(Option::unwrap_or_default).collect())
     }
 
     async fn suppressions(
@@ -218,8 +251,14 @@ impl Store for Ledger {
     async fn run(&self, _: RunId) -> Result<Option<Run>> {
         unimplemented!()
     }
-    async fn counts(&self, _: RunId) -> Result<Counts> {
-        unimplemented!()
+    async fn counts(&self, run: RunId) -> Result<Counts> {
+        let n = self.had.lock()[&run].len() as u64;
+        Ok(Counts(vec![Count {
+            channel: Channel::Email,
+            status: Status::Sent,
+            reason: None,
+            n,
+        }]))
     }
     async fn counts_of(&self, _: &[RunId]) -> Result<BTreeMap<RunId, Counts>> {
         unimplemented!()
@@ -248,6 +287,9 @@ impl Store for Ledger {
     ) -> Result<u64> {
         unimplemented!()
     }
+    async fn add_unsubscribed(&self, _: RunId, _: i64, _: DateTime<Utc>) -> Result<()> {
+        unimplemented!()
+    }
     async fn deliveries(&self, _: DeliveryFilter) -> Result<Vec<Delivery>> {
         unimplemented!()
     }
@@ -263,6 +305,30 @@ impl Store for Ledger {
         _: Option<&TopicName>,
         _: Option<SuppressionReason>,
     ) -> Result<u64> {
+        unimplemented!()
+    }
+    async fn find_person(
+        &self,
+        _: &Person,
+        _: DeliveryId,
+    ) -> Result<(Vec<DeliveryId>, Option<DeliveryId>)> {
+        unimplemented!()
+    }
+    async fn person_delivery(&self, _: DeliveryId) -> Result<Option<PersonDelivery>> {
+        unimplemented!()
+    }
+    async fn forget_deliveries(
+        &self,
+        _: Lease,
+        _: Vec<DeliveryId>,
+        _: DateTime<Utc>,
+    ) -> Result<Forgotten> {
+        unimplemented!()
+    }
+    async fn forget_shown(&self, _: Lease, _: Vec<Subject>) -> Result<u64> {
+        unimplemented!()
+    }
+    async fn wipe(&self) -> Result<bool> {
         unimplemented!()
     }
     async fn rates(&self) -> Result<BTreeMap<String, DateTime<Utc>>> {

@@ -188,6 +188,8 @@ pub(super) fn campaign() -> Campaign {
 pub(super) struct World {
     pub(super) people: Vec<People>,
     pub(super) campaign: Campaign,
+    pub(super) companions: Vec<CampaignId>,
+    pub(super) cap: Option<Rate>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) identity: Identity,
     pub(super) safety: Safety,
@@ -217,6 +219,8 @@ impl World {
                 comes_with: schema(),
             }],
             campaign: campaign(),
+            companions: Vec::new(),
+            cap: None,
             ledger: Arc::default(),
             identity: identity(),
             safety: Safety::default(),
@@ -258,7 +262,7 @@ impl World {
             clauses: vec!["status".to_owned()],
             fates: true,
         });
-        Arc::new(rules)
+        Arc::new(rules.beside(self.companions.clone()).capped(self.cap))
     }
 
     pub(super) async fn plan(&self) -> Result<Plan, PlanError> {
@@ -403,6 +407,8 @@ pub(super) fn run(id: u32, campaign: &str, name: &str, ended: Option<DateTime<Ut
         asked: false,
         expires_at: None,
         begun: true,
+        goes_on_at: None,
+        unsubscribed: 0,
         totals: Totals::default(),
     }
 }

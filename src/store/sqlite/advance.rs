@@ -9,10 +9,13 @@ use chrono::{DateTime, Utc};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::{
+    cap::{self, Limit},
     claim::run_of,
-    codes::{At, Code, Id, Text, range},
+    codes::{At, Code, Id, range},
     counters::{Moves, Stand},
     error::Result,
+    gate::Gate,
+    guards::{self, FirstPart},
     meta,
     outcome::{Change, Standing, change},
     plan::bounded,
@@ -23,7 +26,7 @@ use crate::{
         Answer, Channel, DeliveryId, Outcomes, Permit, Purpose, RunId, RunState, SkipReason,
         Status, Subject, Suppression, SuppressionReason, TopicName,
     },
-    store::{Advance, Begin, Begun, Done, Lease, QueueId},
+    store::{Advance, Begin, Begun, Done, Lease, Outcome, QueueId},
 };
 
 /// What the transaction decided about a [`Begin`]. It becomes a [`Begun`] when it is durable.
@@ -35,20 +38,12 @@ pub(super) enum Decision {
     NotNow,
 }
 
-/// What a run says about its deliveries, read once in a transaction.
-struct Gate {
-    state: RunState,
-    stopped: bool,
-    topic: TopicName,
-    purpose: Purpose,
-    begun: bool,
-}
-
 /// A transaction's statements and sums.
 struct Step<'c> {
     db: &'c Connection,
     now: DateTime<Utc>,
     gates: BTreeMap<RunId, Option<Gate>>,
+    limit: Option<Limit>,
     moves: Moves,
     stand: CachedStatement<'c>,
     set: CachedStatement<'c>,
@@ -64,15 +59,21 @@ struct Step<'c> {
 pub(super) fn advance(db: &Connection, lease: Lease, advance: &Advance) -> Result<Vec<Decision>> {
     meta::check(db, lease)?;
     let mut step = Step::new(db, advance.now)?;
+    if let (Some(cap), [_, ..]) = (advance.cap, &advance.begin[..]) {
+        let first = cap::first_since(db, cap.since)?;
+        step.limit = Some(Limit { cap, first });
+    }
     for done in &advance.done {
         step.record(done)?;
     }
+    step.weigh()?;
     let decisions = advance
         .begin
         .iter()
         .map(|begin| step.begin(begin))
         .collect::<Result<_>>()?;
-    step.moves.apply(db)?;
+    mem::take(&mut step.moves).apply(db)?;
+    step.pause()?;
     for (queue, to) in &advance.cursors {
         move_cursor(db, *queue, *to)?;
     }
@@ -86,6 +87,7 @@ impl<'c> Step<'c> {
             db,
             now,
             gates: BTreeMap::new(),
+            limit: None,
             moves: Moves::default(),
             stand: db.prepare_cached(
                 "SELECT d.channel, d.status, d.reason, d.attempts, d.queue, d.recipient_hash, d.address_hash, due.at,
@@ -150,7 +152,14 @@ impl<'c> Step<'c> {
         if done.suppress {
             self.suppress(&row, id)?;
         }
-        let state = self.gate(run)?.map(|gate| gate.state);
+        let no_mailbox = done.suppress && done.outcome == Outcome::Failed;
+        let state = self.gate(run)?.map(|gate| {
+            if let Some(watched) = &mut gate.watched {
+                watched.all += 1;
+                watched.no_mailbox += u64::from(no_mailbox);
+            }
+            gate.state
+        });
         let cancelled = state == Some(RunState::Cancelled);
         let Some(Change {
             stand,
@@ -227,22 +236,28 @@ impl<'c> Step<'c> {
         let Some(row) = self.standing(id)?.filter(|row| row.may_begin(self.now)) else {
             return Ok(Decision::NotNow);
         };
+        let is_new = row.stand.status == Status::Queued;
+        if is_new && !self.has_room(run)? {
+            return Ok(Decision::NotNow);
+        }
         if row.due.is_some() {
             self.end_due.execute([Id(id)])?;
         }
         if let Some(reason) = self.against(begin, &row, &topic, purpose)? {
-            let stand = Stand::from(reason.skip_reason());
             let detail = (reason != SuppressionReason::Unsubscribed).then(|| reason.as_str());
-            self.set.execute(params![
-                Id(id),
-                Code(stand.status),
-                stand.reason.map(Code),
-                detail,
-                At(self.now)
-            ])?;
-            self.drop_payload.execute([Id(id)])?;
-            self.moves.shift(run, row.channel, row.stand, stand);
-            return Ok(Decision::Skip(reason.skip_reason()));
+            return self.skip(id, &row, reason.skip_reason(), detail);
+        }
+        let db = self.db;
+        if let Some(gate) = self.gate(run)?
+            && gate.had_of_group(db, &row)?
+        {
+            return self.skip(id, &row, SkipReason::Cooldown, None);
+        }
+        if let Some(limit) = self.limit.filter(|_| purpose == Purpose::Marketing)
+            && let Some(gate) = self.gate(run)?
+            && gate.has_had_enough(db, run, &row, limit)?
+        {
+            return self.skip(id, &row, SkipReason::FrequencyCap, None);
         }
         let attempt = row.attempts.saturating_add(1);
         self.intend
@@ -257,7 +272,36 @@ impl<'c> Step<'c> {
         self.moves
             .shift(run, row.channel, row.stand, Status::Sending.into());
         self.note_begun(run)?;
+        if is_new && let Some(part) = self.first_part(run)? {
+            part.begin();
+        }
         Ok(Decision::Begin(attempt))
+    }
+
+    /// Ends a delivery that the last check stopped.
+    fn skip(
+        &mut self,
+        id: DeliveryId,
+        row: &Standing,
+        reason: SkipReason,
+        detail: Option<&str>,
+    ) -> Result<Decision> {
+        let stand = Stand::from(reason);
+        self.set.execute(params![
+            Id(id),
+            Code(stand.status),
+            stand.reason.map(Code),
+            detail,
+            At(self.now)
+        ])?;
+        self.drop_payload.execute([Id(id)])?;
+        self.moves.shift(id.run(), row.channel, row.stand, stand);
+        if row.stand.status == Status::Queued
+            && let Some(part) = self.first_part(id.run())?
+        {
+            part.skip();
+        }
+        Ok(Decision::Skip(reason))
     }
 
     /// By the row's own address and key, and by those it is really sent to where they differ (a redirect).
@@ -283,6 +327,54 @@ impl<'c> Step<'c> {
         suppressions::against(self.db, &own, topic, purpose)
     }
 
+    fn first_part(&mut self, run: RunId) -> Result<Option<&mut FirstPart>> {
+        Ok(self.gate(run)?.and_then(|gate| gate.first_part.as_mut()))
+    }
+
+    /// Whether the run's first part, if it has one, has room for another delivery.
+    fn has_room(&mut self, run: RunId) -> Result<bool> {
+        Ok(self.first_part(run)?.is_none_or(|part| part.has_room()))
+    }
+
+    /// Holds the runs whose shares are exceeded by what came in. Costs nothing where no run has any.
+    fn weigh(&mut self) -> Result<()> {
+        let runs: Vec<_> = self
+            .gates
+            .iter()
+            .filter_map(|(run, gate)| Some((*run, gate.as_ref()?.watched.as_ref()?)))
+            .filter(|(_, watched)| watched.all > 0)
+            .map(|(run, watched)| (run, watched.no_mailbox))
+            .collect();
+        if runs.is_empty() {
+            return Ok(());
+        }
+        mem::take(&mut self.moves).apply(self.db)?;
+        for (run, no_mailbox) in runs {
+            if no_mailbox > 0 {
+                guards::add_no_mailbox(self.db, run, no_mailbox)?;
+            }
+            if guards::weigh(self.db, run, self.now)?
+                && let Some(gate) = self.gate(run)?
+            {
+                gate.state = RunState::Held;
+            }
+        }
+        Ok(())
+    }
+
+    /// Pauses the runs whose first part has begun with this step.
+    fn pause(&mut self) -> Result<()> {
+        for (run, gate) in &self.gates {
+            if let Some(gate) = gate
+                && gate.state == RunState::Sending
+                && let Some(wait) = gate.first_part.as_ref().and_then(FirstPart::pause)
+            {
+                guards::pause(self.db, *run, wait.after(self.now), self.now)?;
+            }
+        }
+        Ok(())
+    }
+
     /// From the first message on the run can't be planned again.
     fn note_begun(&mut self, run: RunId) -> Result<()> {
         let db = self.db;
@@ -294,25 +386,6 @@ impl<'c> Step<'c> {
             gate.begun = true;
         }
         Ok(())
-    }
-}
-
-impl Gate {
-    fn read(db: &Connection, run: RunId) -> Result<Option<Self>> {
-        let mut gate = db.prepare_cached(
-            "SELECT run.state, campaign.stopped_at IS NOT NULL, run.topic, run.purpose, run.begun
-             FROM run LEFT JOIN campaign ON campaign.id = run.campaign WHERE run.id = ?1",
-        )?;
-        let gate = gate.query_row([Id(run)], |row| {
-            Ok(Self {
-                state: row.get::<_, Text<_>>(0)?.0,
-                stopped: row.get(1)?,
-                topic: row.get::<_, Text<_>>(2)?.0,
-                purpose: row.get::<_, Text<_>>(3)?.0,
-                begun: row.get(4)?,
-            })
-        });
-        Ok(gate.optional()?)
     }
 }
 

@@ -130,7 +130,7 @@ pub(super) fn skip_doubt(
 }
 
 /// Ends a delivery unsent, where it has one of the statuses.
-fn settle(
+pub(super) fn settle(
     db: &Connection,
     id: DeliveryId,
     statuses: &[Status],

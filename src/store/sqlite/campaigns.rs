@@ -12,7 +12,8 @@ use crate::{
     store::{CampaignChange, CampaignRecord, Sighting},
 };
 
-const COLUMNS: &str = "id, name, source, topic, first_seen, last_seen, removed_at, cursor, stopped_at, vanished_at, removal_grace";
+const COLUMNS: &str = "id, name, source, topic, first_seen, last_seen, removed_at, cursor, stopped_at, vanished_at, removal_grace, \
+    cooldown_group";
 
 pub(super) fn all(db: &Connection) -> Result<Vec<CampaignRecord>> {
     let mut all = db.prepare_cached(&format!("SELECT {COLUMNS} FROM campaign ORDER BY id"))?;
@@ -20,18 +21,19 @@ pub(super) fn all(db: &Connection) -> Result<Vec<CampaignRecord>> {
     Ok(records.collect::<rusqlite::Result<_>>()?)
 }
 
-/// A file that does not check keeps the source and topic that were known: they tell a rename from a new campaign.
+/// A file that does not check keeps the source, topic and group that were known: they tell a rename from a new campaign.
 pub(super) fn sight(
     db: &Connection,
     sightings: &[Sighting],
     now: DateTime<Utc>,
 ) -> Result<Vec<CampaignRecord>> {
     let mut sight = db.prepare_cached(&format!(
-        "INSERT INTO campaign (id, name, source, topic, first_seen, last_seen, removal_grace)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)
+        "INSERT INTO campaign (id, name, source, topic, first_seen, last_seen, removal_grace, cooldown_group)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)
          ON CONFLICT DO UPDATE SET name = excluded.name, source = coalesce(excluded.source, source),
              topic = coalesce(excluded.topic, topic), last_seen = excluded.last_seen, removed_at = NULL,
-             vanished_at = NULL, removal_grace = coalesce(excluded.removal_grace, removal_grace)
+             vanished_at = NULL, removal_grace = coalesce(excluded.removal_grace, removal_grace),
+             cooldown_group = CASE WHEN excluded.source IS NULL THEN cooldown_group ELSE excluded.cooldown_group END
          RETURNING {COLUMNS}"
     ))?;
     let mut records = Vec::with_capacity(sightings.len());
@@ -42,7 +44,8 @@ pub(super) fn sight(
             sighting.source.as_ref().map(SourceName::as_str),
             sighting.topic.as_ref().map(TopicName::as_str),
             At(now),
-            sighting.removal_grace.map(|grace| grace.to_string())
+            sighting.removal_grace.map(|grace| grace.to_string()),
+            sighting.cooldown_group
         ];
         records.push(sight.query_row(values, record)?);
     }
@@ -119,5 +122,6 @@ fn record(row: &Row<'_>) -> rusqlite::Result<CampaignRecord> {
         stopped_at: at(8)?,
         vanished_at: at(9)?,
         removal_grace: row.get::<_, Option<Text<_>>>(10)?.map(|grace| grace.0),
+        cooldown_group: row.get(11)?,
     })
 }

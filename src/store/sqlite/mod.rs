@@ -7,12 +7,16 @@ mod advance;
 mod again;
 mod approvals;
 mod campaigns;
+mod cap;
 mod claim;
 mod codes;
 mod counters;
 mod error;
+mod gate;
+mod guards;
 mod meta;
 mod outcome;
+mod people;
 mod plan;
 mod questions;
 mod reader;
@@ -32,9 +36,9 @@ use chrono::{DateTime, Utc};
 
 use self::{advance::Handed, reader::Readers, removal::Removal, writer::Writer};
 use super::{
-    Advance, Begun, CampaignChange, CampaignRecord, Claimed, DeliveryFilter, Frozen, Lease, NewRun,
-    Opened, Queue, QueueId, Result, RunChange, RunFilter, Seal, Sighting, Store, StoreError,
-    TakenOver,
+    Advance, Begun, CampaignChange, CampaignRecord, Claimed, DeliveryFilter, Forgotten, Frozen,
+    Lease, NewRun, Opened, Person, PersonDelivery, Queue, QueueId, Result, RunChange, RunFilter,
+    Seal, Sighting, Store, StoreError, TakenOver,
 };
 use crate::model::{
     AddressHash, Approval, CampaignId, Counts, Delivery, DeliveryId, InDoubtPolicy, OccurrenceName,
@@ -443,6 +447,12 @@ impl Store for SqliteStore {
         }
     }
 
+    async fn add_unsubscribed(&self, run: RunId, n: i64, now: DateTime<Utc>) -> Result<()> {
+        self.writer()?
+            .control(move |db| guards::add_unsubscribed(db, run, n, now))
+            .await
+    }
+
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>> {
         self.readers
             .ask(move |db| questions::deliveries(db, &filter))
@@ -461,6 +471,28 @@ impl Store for SqliteStore {
     ) -> Result<Vec<RecipientHash>> {
         self.readers
             .ask(move |db| questions::had(db, run, after, limit))
+            .await
+    }
+
+    async fn had_since(
+        &self,
+        run: RunId,
+        since: DateTime<Utc>,
+        after: Option<RecipientHash>,
+        limit: usize,
+    ) -> Result<Vec<(RecipientHash, u64)>> {
+        self.readers
+            .ask(move |db| questions::had_since(db, run, since, after, limit))
+            .await
+    }
+
+    async fn had_by_address(
+        &self,
+        addresses: Vec<AddressHash>,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<u64>> {
+        self.readers
+            .ask(move |db| cap::by_addresses(db, &addresses, since))
             .await
     }
 
@@ -530,6 +562,42 @@ impl Store for SqliteStore {
         self.readers
             .ask(move |db| suppressions::page(db, after, limit))
             .await
+    }
+
+    async fn find_person(
+        &self,
+        person: &Person,
+        after: DeliveryId,
+    ) -> Result<(Vec<DeliveryId>, Option<DeliveryId>)> {
+        let person = person.clone();
+        self.readers
+            .ask(move |db| people::find(db, &person, after))
+            .await
+    }
+
+    async fn person_delivery(&self, id: DeliveryId) -> Result<Option<PersonDelivery>> {
+        self.readers.ask(move |db| people::delivery(db, id)).await
+    }
+
+    async fn forget_deliveries(
+        &self,
+        lease: Lease,
+        ids: Vec<DeliveryId>,
+        now: DateTime<Utc>,
+    ) -> Result<Forgotten> {
+        self.writer()?
+            .control(move |db| people::forget(db, lease, &ids, now))
+            .await
+    }
+
+    async fn forget_shown(&self, lease: Lease, subjects: Vec<Subject>) -> Result<u64> {
+        self.writer()?
+            .control(move |db| people::forget_shown(db, lease, &subjects))
+            .await
+    }
+
+    async fn wipe(&self) -> Result<bool> {
+        self.writer()?.wipe().await
     }
 
     async fn rates(&self) -> Result<BTreeMap<String, DateTime<Utc>>> {

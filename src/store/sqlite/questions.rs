@@ -16,7 +16,7 @@ const COLUMNS: &str =
     "id, run, key, channel, address, status, reason, detail, at, message_id, attempts";
 
 /// Whoever stands so has had the message, or may have.
-const HAD: &[Status] = &[
+pub(super) const HAD: &[Status] = &[
     Status::Sending,
     Status::InDoubt,
     Status::Sent,
@@ -122,6 +122,27 @@ pub(super) fn had(
     let after = after.as_ref().map_or(&[][..], |hash| &hash.0[..]);
     let hashes = had.query_map(params![Id(run), after, limit as i64], |row| {
         Ok(row.get::<_, Id<_>>(0)?.0)
+    })?;
+    Ok(hashes.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The same, with how many deliveries each recipient had after a moment.
+pub(super) fn had_since(
+    db: &Connection,
+    run: RunId,
+    since: DateTime<Utc>,
+    after: Option<RecipientHash>,
+    limit: usize,
+) -> Result<Vec<(RecipientHash, u64)>> {
+    let mut had = db.prepare_cached(&format!(
+        "SELECT recipient_hash, count(*) FROM delivery INDEXED BY delivery_once
+         WHERE run = ?1 AND recipient_hash > ?2 AND status IN ({}) AND at > ?3
+         GROUP BY recipient_hash ORDER BY recipient_hash LIMIT ?4",
+        list(HAD)
+    ))?;
+    let after = after.as_ref().map_or(&[][..], |hash| &hash.0[..]);
+    let hashes = had.query_map(params![Id(run), after, At(since), limit as i64], |row| {
+        Ok((row.get::<_, Id<_>>(0)?.0, row.get::<_, i64>(1)? as u64))
     })?;
     Ok(hashes.collect::<rusqlite::Result<_>>()?)
 }

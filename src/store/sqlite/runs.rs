@@ -7,7 +7,7 @@ use super::{
     codes::{At, Code, Id, Named, Text},
     counters,
     error::{Error, Result, refused},
-    meta,
+    guards, meta,
 };
 use crate::{
     model::{CampaignId, OccurrenceName, Purpose, Run, RunId, RunState, Totals},
@@ -16,7 +16,7 @@ use crate::{
 
 const COLUMNS: &str = "id, campaign, occurrence, due, state, reason, topic, purpose, bundle, content_digest, plan_digest, \
     opened_at, sealed_at, started_at, ended_at, released, total, matched, to_send, over_limit, \
-    asked, begun, expires_at";
+    asked, begun, expires_at, goes_on_at, unsubscribed";
 
 pub(super) fn open(
     db: &Connection,
@@ -30,8 +30,9 @@ pub(super) fn open(
     }
     let run = db
         .prepare_cached(&format!(
-            "INSERT INTO run (campaign, occurrence, due, state, topic, purpose, bundle, layout, opened_at, asked, expires_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING {COLUMNS}"
+            "INSERT INTO run (campaign, occurrence, due, state, topic, purpose, bundle, layout, opened_at, asked, expires_at,
+                 rollout, stop_if, cooldown_group, waits)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) RETURNING {COLUMNS}"
         ))?
         .query_row(
             params![
@@ -45,7 +46,11 @@ pub(super) fn open(
                 new.layout,
                 At(now),
                 new.asked,
-                new.expires_at.map(At)
+                new.expires_at.map(At),
+                new.rollout.as_ref().map(guards::to_text).transpose()?,
+                new.stop_if.as_ref().map(guards::to_text).transpose()?,
+                new.cooldown_group.as_ref().map(|group| &group.name),
+                new.cooldown_group.as_ref().is_some_and(|group| group.waits)
             ],
             record,
         )?;
@@ -69,7 +74,8 @@ pub(super) fn renew(db: &Connection, run: RunId, new: &NewRun) -> Result<Run> {
     let renewed = db
         .prepare_cached(&format!(
             "UPDATE run SET due = ?2, topic = ?3, purpose = ?4, bundle = ?5, layout = ?6, reason = NULL, released = 0,
-                 over_limit = NULL, content_digest = NULL, plan_digest = NULL, sealed_at = NULL, expires_at = ?7
+                 over_limit = NULL, content_digest = NULL, plan_digest = NULL, sealed_at = NULL, expires_at = ?7,
+                 rollout = ?8, stop_if = ?9, cooldown_group = ?10, waits = ?11, goes_on_at = NULL, toll_base = NULL
              WHERE id = ?1 RETURNING {COLUMNS}"
         ))?
         .query_row(
@@ -80,7 +86,11 @@ pub(super) fn renew(db: &Connection, run: RunId, new: &NewRun) -> Result<Run> {
                 new.purpose.as_str(),
                 new.bundle,
                 new.layout,
-                new.expires_at.map(At)
+                new.expires_at.map(At),
+                new.rollout.as_ref().map(guards::to_text).transpose()?,
+                new.stop_if.as_ref().map(guards::to_text).transpose()?,
+                new.cooldown_group.as_ref().map(|group| &group.name),
+                new.cooldown_group.as_ref().is_some_and(|group| group.waits)
             ],
             record,
         )?;
@@ -127,6 +137,15 @@ pub(super) fn list(db: &Connection, filter: &RunFilter) -> Result<Vec<Run>> {
                 .map(|state| Value::from(state.as_str().to_owned())),
         );
     }
+    let mut others = String::new();
+    if let Some(purpose) = filter.purpose {
+        others += " AND purpose = ?";
+        values.push(purpose.as_str().to_owned().into());
+    }
+    if let Some(since) = filter.at_work_since {
+        others += " AND (ended_at IS NULL OR ended_at > ?)";
+        values.push(since.timestamp_micros().into());
+    }
     values.push(
         filter
             .limit
@@ -134,7 +153,7 @@ pub(super) fn list(db: &Connection, filter: &RunFilter) -> Result<Vec<Run>> {
             .into(),
     );
     let mut statement = db.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM run WHERE true{campaign_is}{state_is} ORDER BY id DESC LIMIT ?"
+        "SELECT {COLUMNS} FROM run WHERE true{campaign_is}{state_is}{others} ORDER BY id DESC LIMIT ?"
     ))?;
     let runs = statement.query_map(params_from_iter(values), record)?;
     Ok(runs.collect::<rusqlite::Result<_>>()?)
@@ -179,6 +198,16 @@ pub(super) fn change_state(
         change.reason,
         change.released
     ])?;
+    if change.state == RunState::Sending {
+        // Whatever lets it go on behind its first part, the rest follows.
+        db.prepare_cached(
+            "UPDATE run SET rollout = NULL, goes_on_at = NULL WHERE id = ?1 AND goes_on_at IS NOT NULL",
+        )?
+        .execute([Id(run)])?;
+    }
+    if change.released == Some(true) {
+        guards::count_anew(db, run)?;
+    }
     note_times(db, run, change.state, now)?;
     Ok(true)
 }
@@ -258,5 +287,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Run> {
         asked: row.get(20)?,
         begun: row.get(21)?,
         expires_at: at(22)?,
+        goes_on_at: at(23)?,
+        unsubscribed: total(24)?,
     })
 }

@@ -76,7 +76,10 @@ CREATE TABLE suppression (
 /// What came with holds, approvals and histories that are taken over.
 ///
 /// `run.over_limit` is the limit that the plan exceeds; `asked`: by a person, not by the schedule. `history`: the campaign took over
-/// what was known of the other.
+/// what was known of the other. `cooldown_group` is what a group shares its cooldown with, `run.waits` whether the run is one that
+/// spares the others' recipients; `run_by_end` serves caps. `rollout`, `goes_on_at`, `stop_if`, `toll_base`, `no_mailbox` and
+/// `unsubscribed` are a run's guards and what they count beside the counters; `meta.overwrites`: the file has overwritten what it
+/// deleted from its beginning.
 const V2: &str = "
 ALTER TABLE campaign ADD COLUMN vanished_at INTEGER;
 ALTER TABLE campaign ADD COLUMN removal_grace TEXT;
@@ -91,6 +94,17 @@ CREATE TABLE approval (
     who TEXT NOT NULL, at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX approval_by_run ON approval (run);
+ALTER TABLE campaign ADD COLUMN cooldown_group TEXT;
+CREATE INDEX run_by_end ON run (ended_at);
+ALTER TABLE run ADD COLUMN rollout TEXT;
+ALTER TABLE run ADD COLUMN goes_on_at INTEGER;
+ALTER TABLE run ADD COLUMN stop_if TEXT;
+ALTER TABLE run ADD COLUMN toll_base TEXT;
+ALTER TABLE run ADD COLUMN no_mailbox INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE run ADD COLUMN unsubscribed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE run ADD COLUMN cooldown_group TEXT;
+ALTER TABLE run ADD COLUMN waits INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE meta ADD COLUMN overwrites INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// A commit copies the log into the file once it has this many pages (of 4 KiB).
@@ -121,6 +135,8 @@ pub(super) fn open_writer(path: &Path) -> Result<(Connection, PathBuf)> {
         }
         db.pragma_update(None, "synchronous", "FULL")?;
         db.pragma_update(None, "temp_store", "MEMORY")?;
+        // What is deleted or moved is overwritten: nothing of a person who was forgotten is left between the rows.
+        db.pragma_update(None, "secure_delete", "ON")?;
         db.pragma_update(None, "cache_size", WRITER_CACHE)?;
         db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         db.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
@@ -209,11 +225,30 @@ fn migrate(db: &mut Connection) -> Result<()> {
     for migration in &MIGRATIONS[had..] {
         transaction.execute_batch(migration)?;
     }
+    if had == 0 {
+        transaction.execute("UPDATE meta SET overwrites = 1", [])?;
+    }
     if had < MIGRATIONS.len() {
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
     }
     Ok(transaction.commit()?)
+}
+
+/// Takes what was erased out of the files: the log goes into the file and is cut to nothing. A file that was begun without
+/// overwriting what is deleted is written anew once. `false`: somebody is reading.
+pub(super) fn wipe(db: &Connection) -> Result<bool> {
+    let overwrites: bool = db.query_row("SELECT overwrites FROM meta", [], |row| row.get(0))?;
+    if !overwrites {
+        // Not in memory: it is all of the file.
+        db.pragma_update(None, "temp_store", "FILE")?;
+        let written = db.execute_batch("VACUUM");
+        db.pragma_update(None, "temp_store", "MEMORY")?;
+        written?;
+        db.execute("UPDATE meta SET overwrites = 1", [])?;
+    }
+    let busy: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    Ok(busy == 0)
 }
 
 /// Absolute, so that a later change of the working folder is harmless and the path is never taken for a URI.
@@ -293,6 +328,39 @@ mod tests {
         assert!(said.contains("its folder does not exist"), "{said}");
         assert!(words(open_reader(&path)).ends_with("there is no store yet"));
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_deleted_is_in_no_file_any_more_also_of_an_earlier_version() {
+        let dir = tempfile::tempdir().unwrap();
+        for earlier in [true, false] {
+            let path = dir.path().join(format!("{earlier}.db"));
+            if earlier {
+                let db = Connection::open(&path).unwrap();
+                db.execute_batch(V1).unwrap();
+                db.pragma_update(None, "application_id", APPLICATION)
+                    .unwrap();
+                db.pragma_update(None, "user_version", 1).unwrap();
+                let add = "INSERT INTO setting VALUES ('gone', x'6164614d41524b')";
+                db.execute_batch(add).unwrap();
+                db.execute_batch("DELETE FROM setting").unwrap();
+            }
+            let (db, path) = open_writer(&path).unwrap();
+            for n in 0..500 {
+                let (name, value) = (format!("name {n}"), "adaMARK".repeat(n % 90));
+                crate::store::sqlite::meta::set_setting(&db, &name, value.as_bytes()).unwrap();
+            }
+            db.execute("DELETE FROM setting WHERE name LIKE 'name %'", [])
+                .unwrap();
+            assert!(wipe(&db).unwrap());
+            let mut files = 0;
+            for entry in fs::read_dir(dir.path()).unwrap() {
+                let bytes = fs::read(entry.unwrap().path()).unwrap();
+                files += 1;
+                assert!(!bytes.windows(7).any(|part| part == b"adaMARK"), "{path:?}");
+            }
+            assert!(files >= 2);
+        }
     }
 
     #[test]

@@ -14,8 +14,11 @@ use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::error::{Error, Result, refused};
-use crate::store::{Result as StoreResult, StoreError};
+use super::{
+    error::{Error, Result, refused},
+    schema,
+};
+use crate::store::{LOCK_PATIENCE, Result as StoreResult, StoreError};
 
 /// Rows that a step of long work takes while something sends: the next advance waits for about a millisecond.
 const STEP_BESIDE_SENDING: usize = 200;
@@ -47,6 +50,7 @@ struct Waiting {
     control: VecDeque<Box<dyn Job>>,
     advance: VecDeque<Box<dyn Job>>,
     long: VecDeque<Box<dyn Job>>,
+    wipes: VecDeque<oneshot::Sender<StoreResult<bool>>>,
     passed_over: u32,
     closed: bool,
 }
@@ -58,6 +62,7 @@ enum Next {
         advances: bool,
     },
     Step(Box<dyn Job>),
+    Wipe(oneshot::Sender<StoreResult<bool>>),
 }
 
 /// Something to be done within a transaction.
@@ -144,6 +149,21 @@ impl Writer {
     }
 }
 
+impl Writer {
+    /// Takes what was erased out of the files, between two transactions. `false`: somebody is reading.
+    pub(super) async fn wipe(&self) -> StoreResult<bool> {
+        let (reply, answer) = oneshot::channel();
+        {
+            let mut waiting = self.shared.waiting.lock();
+            if !waiting.closed {
+                waiting.wipes.push_back(reply);
+            }
+        }
+        self.shared.wake.notify_one();
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+}
+
 impl Drop for Writer {
     fn drop(&mut self) {
         self.shared.waiting.lock().closed = true;
@@ -191,6 +211,9 @@ impl Shared {
 
 impl Waiting {
     fn pick(&mut self) -> Option<Next> {
+        if let Some(asker) = self.wipes.pop_front() {
+            return Some(Next::Wipe(asker));
+        }
         let urgent = !self.control.is_empty() || !self.advance.is_empty();
         if urgent && (self.long.is_empty() || self.passed_over < PATIENCE) {
             if !self.long.is_empty() {
@@ -221,6 +244,7 @@ impl Drop for Closing<'_> {
         waiting.control.clear();
         waiting.advance.clear();
         waiting.long.clear();
+        waiting.wipes.clear();
     }
 }
 
@@ -234,6 +258,13 @@ fn write(db: &Connection, shared: &Shared) {
                 if advances {
                     last_advance = Some(Instant::now());
                 }
+            }
+            Next::Wipe(asker) => {
+                // Readers are short: who is in the way is gone at the next try.
+                let _ = db.busy_timeout(FAREWELL);
+                let wiped = schema::wipe(db);
+                let _ = db.busy_timeout(LOCK_PATIENCE);
+                let _ = asker.send(wiped.map_err(Into::into));
             }
             Next::Step(job) => {
                 let sends = last_advance.is_some_and(|at| at.elapsed() < SENDING);

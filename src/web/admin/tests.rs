@@ -51,6 +51,8 @@ fn report() -> StatusReport {
         counts: BTreeMap::from([(Status::Sent, 7), (Status::Failed, 1)]),
         skipped: BTreeMap::from([("cooldown".to_owned(), 2)]),
         totals: Totals::default(),
+        goes_on_at: None,
+        unsubscribed: 0,
         due: "2026-12-01T08:00:00Z".parse().unwrap(),
         started_at: None,
         ended_at: None,

@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::surroundings::{Surroundings, undeclared};
+use super::{
+    super::words::one_line,
+    surroundings::{Surroundings, undeclared},
+};
 use crate::model::{
     Audience, Cooldown, Dedupe, Diagnostic, Excerpt, Item, Keys, Percentage, Section, SourceName,
 };
@@ -31,13 +34,15 @@ pub(super) fn read(root: &Section<'_>, around: &Surroundings<'_>) -> Audience {
     audience.condition = section.item("where").and_then(|item| condition(&item));
     audience.keys = keys(&section, around);
     audience.cooldown = section.item("cooldown").and_then(|item| cooldown(&item));
-    section.not_built("cooldown_group", "a cooldown over several campaigns");
+    audience.cooldown_group = section
+        .item("cooldown_group")
+        .and_then(|item| cooldown_group(&item, root, &section));
     audience.dedupe = section.take("dedupe").unwrap_or(audience.dedupe);
     let min_recipients = section.take("min_recipients");
     audience.min_recipients = min_recipients.unwrap_or(audience.min_recipients);
     let most = section.item("max_recipients");
     audience.max_recipients = most.as_ref().and_then(Item::read);
-    section.not_built("max_change", "holding an audience that changed");
+    audience.max_change = section.take("max_change");
     audience.holdout = section.item("holdout").and_then(|item| holdout(&item));
     let max_script_errors = section.take("max_script_errors");
     audience.max_script_errors = max_script_errors.unwrap_or(audience.max_script_errors);
@@ -160,6 +165,22 @@ fn cooldown(item: &Item<'_>) -> Option<Cooldown> {
             format!("`cooldown`: {error}; or \"none\" to allow it at once"),
         ),
     }
+}
+
+/// The name of a group. Where nothing says how long its members rest, it does nothing for this campaign.
+fn cooldown_group(item: &Item<'_>, root: &Section<'_>, audience: &Section<'_>) -> Option<String> {
+    let group = one_line(item)?;
+    if !audience.has("cooldown") && !root.has("schedule") {
+        item.report::<()>(
+            Diagnostic::warning(
+                "no-cooldown",
+                item.name.place.clone(),
+                "a campaign that is only sent when asked has no cooldown by itself: the group keeps nobody from getting it",
+            )
+            .help("add `cooldown = \"30d\"`; or `cooldown = \"none\"` where only the others of the group are to wait"),
+        );
+    }
+    Some(group)
 }
 
 fn holdout(item: &Item<'_>) -> Option<Percentage> {

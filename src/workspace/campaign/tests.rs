@@ -208,17 +208,11 @@ require_tests = true
 topic = "offers"
 [audience]
 sources = ["customers", "others"]
-cooldown_group = "reminders"
-max_change = "30%"
 [schedule]
 at = "now"
 timezone = "recipient"
 [pace]
 rate = "500/1h"
-[rollout]
-first = 500
-[stop_if]
-failed = "5%"
 [reach]
 mode = "all"
 [email]
@@ -238,8 +232,7 @@ name = "t"
 "#;
     let found = findings(text);
     let expected = [
-        "2:1", "5:11", "6:1", "7:1", "10:12", "12:1", "13:2", "15:2", "18:8", "22:8", "23:1",
-        "24:2", "27:2", "29:2", "31:3",
+        "2:1", "5:11", "8:12", "10:1", "12:8", "16:8", "17:1", "18:2", "21:2", "23:2", "25:3",
     ];
     let places: Vec<_> = found
         .iter()

@@ -69,8 +69,61 @@ pub(super) fn shape() -> Value {
             ),
             ("approval", approval(), "Whether a person must approve"),
             ("pace", pace(), "How it goes out"),
+            (
+                "rollout",
+                rollout(),
+                "A first part, a pause, then the rest by itself",
+            ),
+            (
+                "stop_if",
+                stop_if(),
+                "Hold the run when more than this share of its deliveries goes wrong",
+            ),
             ("reach", reach(), "By which channels"),
             ("email", email(), "The mail"),
+        ],
+    )
+}
+
+fn rollout() -> Value {
+    table(
+        &["first", "wait"],
+        [
+            (
+                "first",
+                one_of([whole(1, None, None), share("5%")]),
+                "How many go out first, or which share",
+            ),
+            ("wait", period("30m"), "How long the rest waits then"),
+        ],
+    )
+}
+
+fn stop_if() -> Value {
+    table(
+        &[],
+        [
+            (
+                "after",
+                whole(1, None, Some(100)),
+                "Not before so many deliveries have an outcome",
+            ),
+            ("failed", share("5%"), "More than this were refused"),
+            (
+                "bounced",
+                share("3%"),
+                "More than this came back, or have an address that does not exist",
+            ),
+            (
+                "complained",
+                share("0.1%"),
+                "More than this were called spam",
+            ),
+            (
+                "unsubscribed",
+                share("2%"),
+                "More than this took the way out by the link in the message",
+            ),
         ],
     )
 }
@@ -102,6 +155,11 @@ fn audience() -> Value {
                 "Not to anyone who had this campaign within; \"none\" allows it at once",
             ),
             (
+                "cooldown_group",
+                line(),
+                "Campaigns with the same group share the cooldown",
+            ),
+            (
                 "dedupe",
                 with_default(
                     words(Dedupe::ALL.iter().map(|dedupe| dedupe.as_str())),
@@ -118,6 +176,11 @@ fn audience() -> Value {
                 "max_recipients",
                 whole(1, None, None),
                 "More: the run is held",
+            ),
+            (
+                "max_change",
+                share("30%"),
+                "More or fewer to send than the last time by more than this: the run is held",
             ),
             (
                 "holdout",

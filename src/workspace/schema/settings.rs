@@ -301,11 +301,18 @@ fn transport() -> Value {
 fn limits() -> Value {
     table(
         &[],
-        [(
-            "default_timezone",
-            with_default(text(), "UTC"),
-            "The time zone of campaigns that name none",
-        )],
+        [
+            (
+                "frequency_cap",
+                rate("4/7d"),
+                "How much marketing anybody may have, over all campaigns",
+            ),
+            (
+                "default_timezone",
+                with_default(text(), "UTC"),
+                "The time zone of campaigns that name none",
+            ),
+        ],
     )
 }
 

@@ -200,15 +200,12 @@ kind = "sqlite"
 key = "id"
 [transports.t]
 kind = "twilio"
-[limits]
-frequency_cap = "4/7d"
 "#
         ),
         [
             "campanile.toml:3:1: `url`: a store in PostgreSQL is not built yet",
             "campanile.toml:8:8: the kind \"sqlite\" is not built yet",
             "campanile.toml:11:8: the kind \"twilio\" is not built yet",
-            "campanile.toml:13:1: `frequency_cap`: a cap over all marketing campaigns is not built yet",
         ]
     );
 }

@@ -16,6 +16,7 @@ async fn a_campaign_keeps_its_first_sight() {
         source: topic.map(|_| "customers".parse().unwrap()),
         topic: topic.map(|topic| topic.parse().unwrap()),
         removal_grace: topic.map(|_| crate::model::Period::minutes(20)),
+        cooldown_group: topic.map(|_| "reminders".to_owned()),
     };
     let first = vec![seen("b", Some("offers")), seen("a", None)];
     let records = ledger.sight(first, at(1)).await.unwrap();
@@ -35,6 +36,11 @@ async fn a_campaign_keeps_its_first_sight() {
         back.topic.as_ref().map(crate::model::TopicName::as_str),
         Some("offers")
     );
+    assert_eq!(back.cooldown_group.as_deref(), Some("reminders"));
+    let mut left = seen("b", Some("offers"));
+    left.cooldown_group = None;
+    let left = ledger.sight(vec![left], at(5)).await.unwrap();
+    assert_eq!(left[0].cooldown_group, None);
     assert_eq!(ledger.campaigns().await.unwrap().len(), 2);
 
     let unknown = "c".parse().unwrap();

@@ -166,6 +166,7 @@ impl World {
                 .map(|(queue, n)| (queue, self.id(n)))
                 .collect(),
             rates: vec![],
+            cap: None,
         };
         let answers = self.ledger.step(step).await;
         // What the outcomes of this very step made of them comes before what begins in it.

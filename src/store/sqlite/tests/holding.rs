@@ -91,6 +91,7 @@ async fn a_history_is_taken_over_with_the_runs_that_have_not_begun() {
         source: None,
         topic: None,
         removal_grace: None,
+        cooldown_group: None,
     };
     let both = vec![seen("spring"), seen("autumn")];
     ledger.sight(both, at(0)).await.unwrap();
@@ -138,6 +139,7 @@ async fn how_long_a_file_may_be_away_outlives_the_file() {
         source: None,
         topic: None,
         removal_grace: grace.map(|grace| grace.parse().unwrap()),
+        cooldown_group: None,
     };
     let seen = ledger.sight(vec![sighting(Some("3d"))], at(0)).await;
     let id = seen.unwrap()[0].id.clone();

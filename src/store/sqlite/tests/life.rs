@@ -164,6 +164,7 @@ async fn nothing_begins_in_a_campaign_that_is_stopped() {
         source: None,
         topic: None,
         removal_grace: None,
+        cooldown_group: None,
     };
     ledger.sight(vec![sighting], at(0)).await.unwrap();
     let stop = |since| ledger.change_campaign(&campaign, CampaignChange::StoppedAt(since));
@@ -235,6 +236,7 @@ async fn outcomes_and_beginnings_share_a_step() {
         begin: vec![begin(second)],
         cursors: vec![(queue, second)],
         rates: vec![("main".to_owned(), at(3))],
+        cap: None,
     };
     assert!(matches!(ledger.step(step).await[..], [Begun::Permit(_)]));
     ledger.check();

@@ -3,6 +3,7 @@
 mod asking;
 mod counting;
 mod faults;
+mod guarding;
 mod holding;
 mod life;
 mod planning;
@@ -182,9 +183,9 @@ impl Ledger {
                  WHERE (status = 3 AND due.id IS NULL) OR (status NOT IN (1, 3) AND due.id IS NOT NULL)",
             ),
             (
-                "payloads are there as long as they may be needed, and no longer",
+                "payloads are there as long as they may be needed and are not erased, and no longer",
                 "SELECT d.id, status FROM delivery d LEFT JOIN payload ON payload.id = d.id
-                 WHERE (status IN (1, 2, 3, 8, 9)) <> (payload.id IS NOT NULL)",
+                 WHERE (status IN (1, 2, 3, 8, 9)) <> (payload.id IS NOT NULL) AND key <> ''",
             ),
             (
                 "no payload without a delivery",
@@ -233,6 +234,9 @@ fn new_run(campaign: &str) -> NewRun {
         purpose: Purpose::Marketing,
         bundle: None,
         layout: "[]".to_owned(),
+        rollout: None,
+        stop_if: None,
+        cooldown_group: None,
         queues: vec![
             (Channel::Email, "main".parse().unwrap()),
             (Channel::Sms, "text".parse().unwrap()),
