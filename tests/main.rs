@@ -14,6 +14,7 @@ mod holds;
 mod laws;
 mod limits;
 mod mail;
+mod messages;
 mod person;
 mod plan;
 mod policy;

@@ -41,7 +41,7 @@ impl Engine {
             subject: rendered.subject,
             text: rendered.text,
             html: rendered.html,
-            eml: rendered.outgoing.bytes,
+            eml: rendered.outgoing.into_bytes(),
             variables: one
                 .variables
                 .iter()

@@ -1,10 +1,11 @@
 //! From a body to the parts of a message: converted, with their footers, and with the decision how they travel.
 
 use super::{
-    Needs,
+    Files, Needs,
     footer::{self, Placed},
     html::{self, Keep, Protected},
     language, markdown,
+    pictures::{Picture, Search},
     pieces::{Piece, cut, drop_tag_lines, push_text, text_of},
     plain,
     skeleton::Encoding,
@@ -13,7 +14,9 @@ use super::{
     template::{Part, escape_html, read},
     tokens::Tokens,
 };
-use crate::model::{BodyFormat, Diagnostic, EmailMessage, Excerpt, Place, Sender, SourceFile};
+use crate::model::{
+    BodyFormat, Diagnostic, Diagnostics, EmailMessage, Excerpt, Place, Sender, SourceFile,
+};
 
 /// How a part becomes what stands in its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,28 +47,62 @@ pub(super) struct Draft {
     pub(super) encoded: Encoded,
 }
 
-/// The parts of a message with their footers: the text, and the HTML where the body is not plain text.
+/// The parts of a message with their footers.
+pub(super) struct Drafts {
+    /// The text.
+    pub(super) text: Draft,
+    /// The HTML, where the body is not plain text.
+    pub(super) html: Option<Draft>,
+    /// The pictures that the HTML shows.
+    pub(super) pictures: Vec<Picture>,
+}
+
+/// What drafts are made of.
+pub(super) struct Making<'a> {
+    /// The message.
+    pub(super) message: &'a EmailMessage,
+    /// Whether it needs a way out.
+    pub(super) marketing: bool,
+    /// Who writes.
+    pub(super) sender: &'a Sender,
+    /// Where pictures lie.
+    pub(super) files: &'a dyn Files,
+}
+
+/// The parts of a message. What is only worth a warning goes into `found`.
 pub(super) fn drafts(
-    message: &EmailMessage,
+    making: &Making<'_>,
     subject: &[Piece],
     body: Vec<Piece>,
-    marketing: bool,
-    sender: &Sender,
-) -> Result<(Draft, Option<Draft>), Diagnostic> {
-    let (text, html) = convert(message, subject, body)?;
+    found: &mut Diagnostics,
+) -> Result<Drafts, Diagnostic> {
+    let &Making {
+        marketing, sender, ..
+    } = making;
+    let (text, html) = convert(making, subject, body, found)?;
     let text = draft(Part::Text, text, marketing, sender)?;
-    let html = html
-        .map(|html| draft(Part::Html, html, marketing, sender))
-        .transpose()?;
-    Ok((text, html))
+    let (html, pictures) = match html {
+        Some((html, pictures)) => (Some(draft(Part::Html, html, marketing, sender)?), pictures),
+        None => (None, Vec::new()),
+    };
+    Ok(Drafts {
+        text,
+        html,
+        pictures,
+    })
 }
+
+/// The pieces of the text, and of the HTML with its pictures.
+type Converted = (Vec<Piece>, Option<(Vec<Piece>, Vec<Picture>)>);
 
 /// The text part, and the HTML where the body is not plain text.
 fn convert(
-    message: &EmailMessage,
+    making: &Making<'_>,
     subject: &[Piece],
     body: Vec<Piece>,
-) -> Result<(Vec<Piece>, Option<Vec<Piece>>), Diagnostic> {
+    found: &mut Diagnostics,
+) -> Result<Converted, Diagnostic> {
+    let message = making.message;
     if message.body.format == BodyFormat::Text {
         return Ok((drop_tag_lines(body), None));
     }
@@ -106,6 +143,13 @@ fn convert(
         &tokens,
     );
     let text = tokens.restore(&text);
+    let search = Search {
+        body: &message.body,
+        tokens: &tokens,
+        files: making.files,
+        domain: making.sender.from.address.domain(),
+    };
+    let (document, pictures) = search.attach(&document, found)?;
     let mut html = Vec::new();
     let title = content.map(|(_, title)| escape_html(&title));
     match title
@@ -119,7 +163,7 @@ fn convert(
         }
         None => html = tokens.restore(&document),
     }
-    Ok((text, Some(html)))
+    Ok((text, Some((html, pictures))))
 }
 
 /// The subject as the text of a `<title>`. What it sets stays in it.

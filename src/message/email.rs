@@ -12,14 +12,15 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
-    EmailFacts, Needs, RenderError, RenderedEmail,
+    EmailFacts, Files, Needs, RenderError, RenderedEmail,
     check::{Vocabulary, check, check_subject, is_built_in},
     context::{self, Fixed},
-    draft::{Encoded, drafts},
+    draft::{Drafts, Encoded, Making, drafts},
     header,
+    pictures::{self, Picture},
     pieces::{Piece, cut, unix_lines},
     quoted_printable,
-    skeleton::{self, Encoding, Plan, Segment, Slot},
+    skeleton::{self, Encoding, Plan, Segment, Skeleton, Slot},
     template::{Form, Part, Templates, read},
     unsubscribe,
 };
@@ -35,6 +36,9 @@ const REDIRECTED_FROM: &str = "X-Campanile-Redirected-From: ";
 pub struct EmailTemplate {
     templates: Templates,
     segments: Vec<Segment>,
+    /// What every message ends with.
+    shared: Vec<Arc<[u8]>>,
+    pictures: Vec<Picture>,
     needs: Needs,
     fixed: Arc<Fixed>,
     envelope_from: EmailAddress,
@@ -49,13 +53,14 @@ pub struct EmailTemplate {
 
 impl EmailTemplate {
     /// Compiles subject and body. `schemas` are the columns of the campaign's sources: `{{ r.field }}` that none of them has
-    /// is an error; an empty slice checks no fields. Unknown variables are errors always. A campaign without a mail gives
-    /// `None` and no findings.
+    /// is an error; an empty slice checks no fields. Unknown variables are errors always. Pictures are taken from `files`. A
+    /// campaign without a mail gives `None` and no findings.
     pub fn compile(
         campaign: &Campaign,
         sender: &Sender,
         topic: &Topic,
         schemas: &[Arc<Schema>],
+        files: &dyn Files,
     ) -> (Option<Self>, Diagnostics) {
         let mut found = Diagnostics::new();
         let Some(message) = &campaign.email else {
@@ -87,7 +92,13 @@ impl EmailTemplate {
         if found.has_errors() {
             return (None, found);
         }
-        match Self::build(campaign, message, sender, topic) {
+        let making = Making {
+            message,
+            marketing: campaign.purpose == Purpose::Marketing,
+            sender,
+            files,
+        };
+        match Self::build(campaign, &making, topic, &mut found) {
             Ok(template) => (Some(template), found),
             Err(diagnostic) => {
                 found.push(diagnostic);
@@ -98,18 +109,28 @@ impl EmailTemplate {
 
     fn build(
         campaign: &Campaign,
-        message: &EmailMessage,
-        sender: &Sender,
+        making: &Making<'_>,
         topic: &Topic,
+        found: &mut Diagnostics,
     ) -> Result<Self, Diagnostic> {
+        let &Making {
+            message,
+            marketing,
+            sender,
+            ..
+        } = making;
         let body_place = message.body.template.place().clone();
         let unexpected = |words: String| Diagnostic::error("email", body_place.clone(), words);
         let subject = cut(&message.subject)
             .ok_or_else(|| unexpected("the subject does not parse".to_owned()))?;
         let body = cut(&message.body.template)
             .ok_or_else(|| unexpected("the body does not parse".to_owned()))?;
-        let marketing = campaign.purpose == Purpose::Marketing;
-        let (text, html) = drafts(message, &subject, body, marketing, sender)?;
+        let Drafts {
+            text,
+            html,
+            pictures,
+        } = drafts(making, &subject, body, found)?;
+        refuse_too_large(message, &pictures)?;
         let subject_needs = read(&subject, &[]).needs;
 
         let mut templates = Templates::new();
@@ -143,12 +164,14 @@ impl EmailTemplate {
                 .any(|variable| variable.name == *name)
         });
 
-        let segments = skeleton::skeleton(&Plan {
+        let Skeleton { segments, shared } = skeleton::skeleton(&Plan {
             campaign,
             sender,
             topic,
             text: text.encoded.transfer(),
             html: html.as_ref().map(|html| html.encoded.transfer()),
+            pictures: &pictures,
+            attachments: &message.attachments,
         })
         .map_err(|words| {
             unexpected(format!(
@@ -158,6 +181,8 @@ impl EmailTemplate {
         Ok(Self {
             templates,
             segments,
+            shared,
+            pictures,
             needs,
             fixed: Arc::new(Fixed::new(campaign, sender, topic)),
             envelope_from: sender
@@ -244,6 +269,7 @@ impl EmailTemplate {
             to,
             message_id: facts.message_id.to_owned(),
             bytes,
+            shared: self.shared.clone(),
         })
     }
 
@@ -261,7 +287,10 @@ impl EmailTemplate {
             outgoing,
             subject: self.subject(&context)?,
             text: plain(Part::Text)?,
-            html: self.html.map(|_| plain(Part::Html)).transpose()?,
+            html: match self.html {
+                Some(_) => Some(pictures::inline(&plain(Part::Html)?, &self.pictures)),
+                None => None,
+            },
         })
     }
 
@@ -322,4 +351,23 @@ impl EmailTemplate {
         }
         Ok(())
     }
+}
+
+/// Pictures count as attachments do.
+fn refuse_too_large(message: &EmailMessage, pictures: &[Picture]) -> Result<(), Diagnostic> {
+    let attached = message.attachments.iter().map(|file| file.bytes.len());
+    let shown = pictures.iter().map(|picture| picture.bytes.len());
+    let bytes = attached.chain(shown).sum::<usize>() as u64;
+    if pictures.is_empty() || bytes <= message.most_attached.bytes() {
+        return Ok(());
+    }
+    let words = format!(
+        "pictures and attachments have {}KB together, more than {}",
+        bytes.div_ceil(1000),
+        message.most_attached
+    );
+    Err(
+        Diagnostic::error("too-large", message.body.template.place().clone(), words)
+            .help("make the pictures smaller, or link to them on the web"),
+    )
 }

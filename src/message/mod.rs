@@ -16,6 +16,7 @@ mod header;
 mod html;
 mod language;
 mod markdown;
+mod pictures;
 mod pieces;
 mod plain;
 mod quoted_printable;
@@ -31,11 +32,13 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use chrono::{DateTime, Utc};
 
-use crate::model::{EmailAddress, OccurrenceName, OutgoingEmail, Place, Value, Zone};
+use crate::model::{
+    Diagnostic, EmailAddress, Media, OccurrenceName, OutgoingEmail, Place, Value, Zone,
+};
 use payload::Layout;
 
 pub use email::EmailTemplate;
@@ -61,6 +64,25 @@ impl Needs {
         };
         self.variables.extend(other.variables.iter().cloned());
     }
+}
+
+/// Where the pictures lie that templates show.
+pub trait Files {
+    /// The file that is named at `place`, relative to the folder of the file it is named in; else what is wrong with it.
+    fn open(&self, place: &Place, written: &str) -> Result<NamedFile, Box<Diagnostic>>;
+}
+
+/// A file that goes with a message.
+#[derive(Clone)]
+pub struct NamedFile {
+    /// Its path in the workspace.
+    pub path: String,
+    /// Its name.
+    pub name: String,
+    /// What it is; `None`: its name does not tell.
+    pub media: Option<&'static Media>,
+    /// What is in it.
+    pub bytes: Arc<[u8]>,
 }
 
 /// What one message is made of.
@@ -99,7 +121,7 @@ pub struct RenderedEmail {
     pub subject: String,
     /// The text alternative.
     pub text: String,
-    /// The HTML, where the body is not plain text.
+    /// The HTML, where the body is not plain text, as a browser shows it: its pictures stand in it.
     pub html: Option<String>,
 }
 

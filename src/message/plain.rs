@@ -50,7 +50,7 @@ pub(super) fn to_text(html: &str, tokens: &Tokens) -> String {
 }
 
 /// The length of the tag that `html` begins with; quoted values may have a `>`.
-fn tag_end(html: &str) -> usize {
+pub(super) fn tag_end(html: &str) -> usize {
     let mut quote = None;
     for (at, byte) in html.bytes().enumerate() {
         match (quote, byte) {

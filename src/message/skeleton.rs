@@ -1,17 +1,19 @@
 //! The MIME skeleton of a campaign's mail: lettre makes it once, with marks where a message has something of its own; per
 //! recipient only these slots are filled.
 
+use std::sync::Arc;
+
 use lettre::{
     Address, Message,
     address::Envelope,
     message::{
-        Body, Mailbox as LettreMailbox, MultiPart, SinglePart,
+        Attachment as LettreAttachment, Body, Mailbox as LettreMailbox, MultiPart, SinglePart,
         header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue},
     },
 };
 
-use super::header;
-use crate::model::{Campaign, Mailbox, Purpose, Sender, Topic};
+use super::{header, pictures::Picture};
+use crate::model::{Attachment, Campaign, Mailbox, Purpose, Sender, Topic};
 
 /// What differs from message to message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,10 +92,22 @@ pub(super) struct Plan<'a> {
     pub(super) text: Encoding,
     /// How the HTML travels, where there is any.
     pub(super) html: Option<Encoding>,
+    /// The pictures that it shows.
+    pub(super) pictures: &'a [Picture],
+    /// The files that go with it.
+    pub(super) attachments: &'a [Attachment],
 }
 
-/// The segments of the campaign's messages, in order.
-pub(super) fn skeleton(plan: &Plan<'_>) -> Result<Vec<Segment>, String> {
+/// A message but for what each has of its own.
+pub(super) struct Skeleton {
+    /// Its segments, in order.
+    pub(super) segments: Vec<Segment>,
+    /// What follows them in every message: pictures, then attachments, encoded.
+    pub(super) shared: Vec<Arc<[u8]>>,
+}
+
+/// The skeleton of the campaign's messages.
+pub(super) fn skeleton(plan: &Plan<'_>) -> Result<Skeleton, String> {
     let written_from = plan
         .campaign
         .email
@@ -134,28 +148,94 @@ pub(super) fn skeleton(plan: &Plan<'_>) -> Result<Vec<Segment>, String> {
             .header(ContentType::TEXT_PLAIN)
             .body(marked_body(Slot::Text, plan.text))
     };
-    let message = match plan.html {
-        None => builder.singlepart(text()),
-        Some(encoding) => {
+    let alternative = plan
+        .html
+        .map(|encoding| {
             let html = SinglePart::builder()
                 .header(ContentType::TEXT_HTML)
                 .body(marked_body(Slot::Html, encoding));
-            builder.multipart(
-                MultiPart::alternative()
-                    .boundary(boundary(plan.campaign))
-                    .singlepart(text())
-                    .singlepart(html),
-            )
+            let both = MultiPart::alternative()
+                .boundary(boundary(plan.campaign, "campanile"))
+                .singlepart(text());
+            Ok::<_, String>(match plan.pictures {
+                [] => both.singlepart(html),
+                pictures => both.multipart(related(plan.campaign, html, pictures)?),
+            })
+        })
+        .transpose()?;
+    let mixed = boundary(plan.campaign, "mixed");
+    let message = match (alternative, plan.attachments) {
+        (None, []) => builder.singlepart(text()),
+        (Some(alternative), []) => builder.multipart(alternative),
+        (alternative, attachments) => {
+            let parts = MultiPart::mixed().boundary(&mixed);
+            let mut parts = match alternative {
+                None => parts.singlepart(text()),
+                Some(alternative) => parts.multipart(alternative),
+            };
+            for attachment in attachments {
+                let part = LettreAttachment::new(attachment.name.clone());
+                parts = parts.singlepart(file(part, &attachment.content_type, &attachment.bytes)?);
+            }
+            builder.multipart(parts)
         }
     };
     let message = message.map_err(|error| error.to_string())?;
-    Ok(cut(&message.formatted()))
+    let mut segments = cut(&message.formatted());
+    let mut shared: Vec<Arc<[u8]>> = Vec::new();
+    let has_files = !plan.pictures.is_empty() || !plan.attachments.is_empty();
+    if has_files && let Some(Segment::Fixed(end)) = segments.pop() {
+        let attachments = find(&end, format!("--{mixed}\r\n").as_bytes());
+        let (pictures, attachments) = end.split_at(attachments.unwrap_or(end.len()));
+        if plan.pictures.is_empty() {
+            segments.push(Segment::Fixed(pictures.to_vec()));
+        } else {
+            shared.push(pictures.into());
+        }
+        if !attachments.is_empty() {
+            shared.push(attachments.into());
+        }
+    }
+    debug_assert!(
+        shared
+            .iter()
+            .all(|block| find(block, b"\n.").is_none() && block.ends_with(b"\r\n"))
+    );
+    Ok(Skeleton { segments, shared })
 }
 
-/// `=_` never occurs in quoted-printable and neither sign of it in the same place of base64, so no body has this line.
-fn boundary(campaign: &Campaign) -> String {
+/// The HTML with the pictures it shows (RFC 2387).
+fn related(
+    campaign: &Campaign,
+    html: SinglePart,
+    pictures: &[Picture],
+) -> Result<MultiPart, String> {
+    let kind = format!(
+        "multipart/related; type=\"text/html\"; boundary=\"{}\"",
+        boundary(campaign, "related")
+    );
+    let kind = ContentType::parse(&kind).map_err(|error| error.to_string())?;
+    let mut parts = MultiPart::builder().header(kind).singlepart(html);
+    for picture in pictures {
+        let part = LettreAttachment::new_inline_with_name(picture.id.clone(), picture.name.clone());
+        parts = parts.singlepart(file(part, picture.content_type, &picture.bytes)?);
+    }
+    Ok(parts)
+}
+
+/// A file as a part, in base64.
+fn file(part: LettreAttachment, content_type: &str, bytes: &[u8]) -> Result<SinglePart, String> {
+    let content_type = ContentType::parse(content_type).map_err(|error| error.to_string())?;
+    let body = Body::new_with_encoding(bytes.to_vec(), ContentTransferEncoding::Base64)
+        .map_err(|_| "a file can't be encoded".to_owned())?;
+    Ok(part.body(body, content_type))
+}
+
+/// `=_` never occurs in quoted-printable and neither sign of it in the same place of base64, so no body has this line. No
+/// boundary begins with another.
+fn boundary(campaign: &Campaign, name: &str) -> String {
     let hash = blake3::hash(campaign.id.as_str().as_bytes()).to_hex();
-    format!("=_campanile_{}", &hash[..16])
+    format!("=_{name}_{}", &hash[..16])
 }
 
 fn raw(name: &str, value: &str) -> HeaderValue {
@@ -244,7 +324,5 @@ fn cut(formatted: &[u8]) -> Vec<Segment> {
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes
-        .windows(wanted.len())
-        .position(|window| window == wanted)
+    memchr::memmem::find(bytes, wanted)
 }

@@ -1,10 +1,12 @@
 //! A campaign: who, what, when, by which way. Read from one TOML file.
 
+use std::{fmt, sync::Arc};
+
 use chrono::{NaiveDate, NaiveTime};
 
 use super::{
     ApprovalRule, CampaignId, Channel, Excerpt, Mailbox, Percentage, Period, Place, Purpose,
-    Rollout, SenderName, SourceFile, SourceName, StopIf, TopicName, TransportName, Zone,
+    Rollout, SenderName, Size, SourceFile, SourceName, StopIf, TopicName, TransportName, Zone,
     run::named, section::from_toml_string,
 };
 
@@ -253,6 +255,36 @@ pub struct EmailMessage {
     pub subject: Excerpt,
     /// The body, a Jinja template.
     pub body: Body,
+    /// Files that go with every message, in order.
+    pub attachments: Vec<Attachment>,
+    /// The most bytes that attachments and pictures of a message may have together.
+    pub most_attached: Size,
+}
+
+/// A file that goes with a message, read and checked.
+#[derive(Clone)]
+pub struct Attachment {
+    /// What it is called in the message.
+    pub name: String,
+    /// Its content type (RFC 2045 §5.1).
+    pub content_type: String,
+    /// What is in it, shared by all who have it.
+    pub bytes: Arc<[u8]>,
+    /// Where it is named.
+    pub place: Place,
+}
+
+/// Without the bytes: nobody reads a picture in a log.
+impl fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Attachment({:?}, {}, {} bytes)",
+            self.name,
+            self.content_type,
+            self.bytes.len()
+        )
+    }
 }
 
 /// A body and the language it is written in.

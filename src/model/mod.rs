@@ -9,6 +9,7 @@ mod delivery;
 mod diagnostic;
 mod hold;
 mod identity;
+mod media;
 mod name;
 mod occurrence;
 mod period;
@@ -19,6 +20,7 @@ mod run;
 mod safety;
 mod secret;
 mod section;
+mod size;
 mod stop_if;
 mod suppression;
 mod text;
@@ -30,8 +32,8 @@ mod zone;
 pub use address::{EmailAddress, Mailbox, mask};
 pub use approval::{Approval, ApprovalRule, Part};
 pub use campaign::{
-    Audience, Body, BodyFormat, Campaign, Cooldown, Cron, Dedupe, EmailMessage, InDoubtPolicy,
-    Keys, Missed, OnBroken, Reach, ReachMode, Schedule, Timing, Variable,
+    Attachment, Audience, Body, BodyFormat, Campaign, Cooldown, Cron, Dedupe, EmailMessage,
+    InDoubtPolicy, Keys, Missed, OnBroken, Reach, ReachMode, Schedule, Timing, Variable,
 };
 pub use channel::Channel;
 pub use clock::{Clock, SystemClock};
@@ -39,6 +41,7 @@ pub use delivery::{Delivery, DeliveryId, SkipReason, Status};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, closest};
 pub use hold::{HoldReason, Remedy};
 pub use identity::{AddressHash, Identity, RecipientHash};
+pub use media::{Media, MediaError, refuse_program};
 pub use name::{
     CampaignId, EnvironmentName, NameError, SenderName, SourceName, TopicName, TransportName,
 };
@@ -53,6 +56,7 @@ pub use secret::SecretRef;
 #[cfg(test)]
 pub(crate) use section::asked;
 pub use section::{Document, FromToml, Item, Name, Section, parse_string};
+pub use size::Size;
 pub use stop_if::{Exceeded, StopIf, Toll};
 pub use suppression::{Subject, Suppression, SuppressionReason};
 pub use text::{Excerpt, Place, SourceFile};

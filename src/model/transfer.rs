@@ -1,6 +1,6 @@
 //! The hand-over of a message to a transport: permission, message, answer.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 
@@ -150,6 +150,25 @@ pub struct OutgoingEmail {
     pub to: EmailAddress,
     /// The Message-ID, without angle brackets.
     pub message_id: String,
-    /// The message (RFC 5322): CRLF line ends, no line over 998 octets, no dot-stuffing.
+    /// The message (RFC 5322): CRLF line ends, no line over 998 octets, no dot-stuffing. Where there is a `shared`, all up to that.
     pub bytes: Vec<u8>,
+    /// What all messages of a campaign end with (pictures, attachments), encoded once: blocks of whole lines, none of which
+    /// begins with a dot. Empty for most.
+    pub shared: Vec<Arc<[u8]>>,
+}
+
+impl OutgoingEmail {
+    /// How many bytes the message has.
+    pub fn size(&self) -> usize {
+        let shared: usize = self.shared.iter().map(|block| block.len()).sum();
+        self.bytes.len() + shared
+    }
+
+    /// The whole message in one piece.
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        for block in &self.shared {
+            self.bytes.extend_from_slice(block);
+        }
+        self.bytes
+    }
 }

@@ -5,8 +5,9 @@
 //! that was answered as accepted, which a transport that sends nothing to anybody can afford.
 
 use std::{
-    fmt::Write,
-    fs, io,
+    fmt::Write as _,
+    fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -150,10 +151,17 @@ fn in_words(path: &Path, error: &io::Error) -> String {
 /// again replaces itself.
 fn write(folder: &Path, name: &str, mail: &OutgoingEmail) -> io::Result<()> {
     let unfinished = folder.join(format!(".{name}.part"));
-    let result = match fs::write(&unfinished, &mail.bytes) {
+    let write = || -> io::Result<()> {
+        let mut file = fs::File::create(&unfinished)?;
+        file.write_all(&mail.bytes)?;
+        mail.shared
+            .iter()
+            .try_for_each(|block| file.write_all(block))
+    };
+    let result = match write() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // Somebody emptied the outbox by taking the folder away.
-            fs::create_dir_all(folder).and_then(|()| fs::write(&unfinished, &mail.bytes))
+            fs::create_dir_all(folder).and_then(|()| write())
         }
         result => result,
     };
@@ -219,6 +227,7 @@ mod tests {
                 to: "b@x.example".parse().unwrap(),
                 message_id: (*id).to_owned(),
                 bytes: bytes.as_bytes().to_owned(),
+                shared: Vec::new(),
             };
             (
                 Permit::issue(DeliveryId(at as i64), 1, &outcomes),

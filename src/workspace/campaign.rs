@@ -1,5 +1,6 @@
 //! One campaign file. Every key of the format is known here; what later versions will have is refused by name.
 
+mod attachments;
 mod audience;
 mod cron;
 mod email;

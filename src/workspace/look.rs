@@ -12,6 +12,7 @@ use std::{
 
 use super::{
     Location,
+    assets::{self, Asked, Asset, Assets},
     location::environment_of,
     tree::{MAX_FILE_BYTES, Tree},
 };
@@ -21,7 +22,7 @@ pub(super) const SETTINGS: &str = "campanile.toml";
 /// The folders whose text files belong to the workspace.
 pub(super) const FOLDERS: [&str; 3] = ["campaigns", "scripts", "templates"];
 /// How the names of text files end.
-pub(super) const ENDINGS: [&str; 5] = ["toml", "rhai", "md", "html", "txt"];
+pub(super) const ENDINGS: [&str; 6] = ["toml", "rhai", "md", "html", "mjml", "txt"];
 
 const MAX_DEPTH: usize = 32;
 const MAX_ENTRIES: usize = 200_000;
@@ -37,6 +38,16 @@ struct Stamp {
     size: u64,
     modified: Option<SystemTime>,
     identity: Identity,
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            size: metadata.len(),
+            modified: metadata.modified().ok(),
+            identity: Identity::of(metadata),
+        }
+    }
 }
 
 /// What tells a file or folder from another that takes its name, as far as the system has such a thing.
@@ -100,6 +111,16 @@ pub(super) struct Reader {
     /// The file that overrides the settings, where an environment is chosen.
     override_file: Option<String>,
     seen: BTreeMap<String, Seen>,
+    /// The files beside the texts that campaigns asked for.
+    asked: Asked,
+    seen_assets: BTreeMap<String, SeenAsset>,
+}
+
+/// What is known of a file that a campaign asked for.
+struct SeenAsset {
+    stamp: Stamp,
+    since: Instant,
+    asset: Asset,
 }
 
 impl Reader {
@@ -109,7 +130,15 @@ impl Reader {
             override_file: location.override_file(),
             workspace: location.folder,
             seen: BTreeMap::new(),
+            asked: Asked::default(),
+            seen_assets: BTreeMap::new(),
         }
+    }
+
+    /// Looks at the files that campaigns of another reader's tree asked for, too.
+    pub(super) fn looking_after(mut self, tree: &Tree) -> Self {
+        self.asked = tree.assets().asked().clone();
+        self
     }
 
     /// Looks the workspace over and reads what changed.
@@ -142,10 +171,44 @@ impl Reader {
                 look.folder(&path, name, &mut vec![identity])?;
             }
         }
-        Ok(Reading {
-            tree: self.take_in(look)?,
-            folders,
-        })
+        let mut tree = self.take_in(look)?;
+        let known = self.look_at_assets(&tree);
+        tree.set_assets(Assets::new(&self.workspace, known, self.asked.clone()));
+        Ok(Reading { tree, folders })
+    }
+
+    /// The files beside the texts that campaigns asked for: read again where they may have changed.
+    fn look_at_assets(&mut self, tree: &Tree) -> BTreeMap<String, Asset> {
+        let now = Instant::now();
+        let mut before = std::mem::take(&mut self.seen_assets);
+        let mut known = BTreeMap::new();
+        for path in self.asked.paths() {
+            if tree.bytes(&path).is_some() {
+                continue;
+            }
+            let file = self.workspace.join(&path);
+            let Ok(metadata) = fs::metadata(&file) else {
+                known.insert(path, assets::read(&file));
+                continue;
+            };
+            let stamp = Stamp::of(&metadata);
+            let earlier = before.remove(&path).filter(|seen| seen.stamp == stamp);
+            let seen = match earlier {
+                Some(seen) if now.duration_since(seen.since) >= RACY => seen,
+                earlier => SeenAsset {
+                    stamp,
+                    since: earlier.as_ref().map_or(now, |seen| seen.since),
+                    asset: match (assets::read(&file), earlier.map(|seen| seen.asset)) {
+                        // The same again: the memory that it has is kept.
+                        (read, Some(asset)) if read == asset => asset,
+                        (read, _) => read,
+                    },
+                },
+            };
+            known.insert(path.clone(), seen.asset.clone());
+            self.seen_assets.insert(path, seen);
+        }
+        known
     }
 
     /// What is said where the chosen environment has no file.
@@ -235,12 +298,7 @@ impl Look {
             );
             self.unread.insert(path, why);
         } else {
-            let stamp = Stamp {
-                size: metadata.len(),
-                modified: metadata.modified().ok(),
-                identity: Identity::of(metadata),
-            };
-            self.files.insert(path, stamp);
+            self.files.insert(path, Stamp::of(metadata));
         }
     }
 

@@ -5,6 +5,8 @@
 //! files it began with: [`Loaded::files`] is kept, and [`load_pinned`] makes the campaign of it again.
 
 mod additions;
+mod assets;
+mod beside;
 mod campaign;
 mod location;
 mod look;

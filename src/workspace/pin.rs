@@ -15,7 +15,7 @@ use crate::model::{
 pub(super) struct Parts<'a> {
     pub(super) campaign: &'a str,
     pub(super) scripts: BTreeSet<&'a str>,
-    /// Templates and lists of keys.
+    /// Templates, lists of keys, attachments, pictures.
     pub(super) texts: BTreeSet<&'a str>,
 }
 
@@ -41,14 +41,17 @@ pub(super) fn content_digest(
             hasher.update(part);
         }
     };
-    let bytes = |path: &str| tree.bytes(path).unwrap_or_default();
-    add("campaign", bytes(parts.campaign));
+    let bytes = |path: &str| tree.content(path).unwrap_or_default();
+    add("campaign", &bytes(parts.campaign));
     for path in &parts.scripts {
         add("script", path.as_bytes());
-        add("text", bytes(path));
+        add("text", &bytes(path));
     }
     for path in &parts.texts {
-        add("text", bytes(path));
+        // The name counts: that of a translation says for whom it is.
+        let name = path.rsplit('/').next().unwrap_or(path);
+        add("name", name.as_bytes());
+        add("text", &bytes(path));
     }
     // Plain structs of texts: they always serialize.
     add("sender", &serde_json::to_vec(sender).unwrap_or_default());

@@ -15,7 +15,7 @@ use std::{
 use super::{Additions, look::SETTINGS, tree::Tree};
 use crate::{
     model::{
-        Diagnostic, Diagnostics, Document, Item, Place, Rate, Safety, Section, Sender, SenderName,
+        Diagnostic, Diagnostics, Document, Item, Place, Rate, Safety, Section, Sender, SenderName, Size,
         SourceFile, SourceName, Topic, TopicName, TransportName, Zone,
     },
     source::{self, SourceKind},
@@ -50,7 +50,12 @@ pub struct Settings {
     pub default_timezone: Zone,
     /// `[safety]`: what no campaign can escape.
     pub safety: Safety,
+    /// `[limits] attachments`: the most bytes that attachments and pictures of a message may have together.
+    pub most_attached: Size,
 }
+
+/// What most mail servers take, with room for the encoding.
+pub(super) const MOST_ATTACHED: Size = Size::megabytes(10);
 
 /// `[store]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,7 +155,7 @@ fn read(root: Section<'_>, workspace: &Path, kinds: Kinds<'_>) -> Option<Setting
     let topics = people::topics(&root);
     let sources = sources::read(&root, workspace, kinds);
     let transports = transports::read(&root, kinds);
-    let (default_timezone, frequency_cap) = root.section("limits").map(limits).unwrap_or_default();
+    let (default_timezone, frequency_cap, most_attached) = root.section("limits").map(limits).unwrap_or_default();
     let safety = safety::read(root.section("safety"));
     root.finish();
     Some(Settings {
@@ -164,6 +169,7 @@ fn read(root: Section<'_>, workspace: &Path, kinds: Kinds<'_>) -> Option<Setting
         frequency_cap,
         default_timezone: default_timezone.unwrap_or_else(Zone::utc),
         safety: safety?,
+        most_attached: most_attached.unwrap_or(MOST_ATTACHED),
     })
 }
 
@@ -179,11 +185,12 @@ fn store(section: Section<'_>) -> StoreSettings {
     }
 }
 
-fn limits(section: Section<'_>) -> (Option<Zone>, Option<Rate>) {
+fn limits(section: Section<'_>) -> (Option<Zone>, Option<Rate>, Option<Size>) {
     let cap = section.take("frequency_cap");
     let zone = section.take("default_timezone");
+    let most_attached = section.take("attachments");
     section.finish();
-    (zone, cap)
+    (zone, cap, most_attached)
 }
 
 /// A whole number from 1 to `most`.

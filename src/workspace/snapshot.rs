@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     Additions, Settings, Tree,
+    beside::Beside,
     campaign::{self, Draft},
     look::SETTINGS,
     pin,
@@ -119,6 +120,7 @@ pub(super) fn load_with(
     kinds: Kinds<'_>,
     before: Option<&Snapshot>,
 ) -> Snapshot {
+    let _asking = tree.assets().asking();
     let (settings, mut diagnostics) = settings::load_with(tree, workspace, kinds);
     let scripts = Scripts::compile(tree, &kinds.added.functions);
     diagnostics.extend(scripts.findings.clone());
@@ -412,7 +414,7 @@ fn compile(
         sender,
         topic,
         zone,
-        files,
+        mut files,
         has_all_variables,
         mut diagnostics,
         ..
@@ -436,7 +438,10 @@ fn compile(
     }
     let mut email = None;
     if can_compile && campaign.email.is_some() {
-        let (compiled, found) = EmailTemplate::compile(&campaign, &sender, &topic, &schemas);
+        let beside = Beside::new(tree);
+        let (compiled, found) =
+            EmailTemplate::compile(&campaign, &sender, &topic, &schemas, &beside);
+        files.extend(beside.into_used());
         email = compiled;
         diagnostics.extend(found);
     }

@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, io, sync::Arc};
 
-use super::{Location, location::environment_of, look::Reader};
+use super::{
+    Location,
+    assets::{Asset, Assets},
+    location::environment_of,
+    look::Reader,
+};
 use crate::model::{Diagnostic, EnvironmentName, Place, SourceFile};
 
 /// The most bytes a text file may have: what is larger is data.
@@ -13,12 +18,25 @@ const MAGIC: &[u8] = b"campanile bundle 1\n";
 
 /// The text files of a workspace as of one look: settings, campaigns, scripts, templates. Paths are relative to the
 /// workspace, with `/`. Data files are not among them. Cloning is cheap.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Tree {
     files: BTreeMap<String, Arc<[u8]>>,
     /// Files that are there but could not be read, and why.
     unread: BTreeMap<String, Arc<str>>,
+    /// Attachments and pictures, read when a campaign asks for them.
+    assets: Assets,
 }
+
+/// The same texts, and no attachment that is another.
+impl PartialEq for Tree {
+    fn eq(&self, other: &Self) -> bool {
+        self.files == other.files
+            && self.unread == other.unread
+            && self.assets.agrees_with(&other.assets)
+    }
+}
+
+impl Eq for Tree {}
 
 /// Why bytes are not a bundle.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +76,36 @@ impl Tree {
         self.unread.insert(path, why);
     }
 
-    /// The bytes of a file.
+    /// Gives the tree the files beside its texts.
+    pub(super) fn set_assets(&mut self, assets: Assets) {
+        self.assets = assets;
+    }
+
+    /// The files beside the texts.
+    pub(super) fn assets(&self) -> &Assets {
+        &self.assets
+    }
+
+    /// Any file, read now where it was not yet.
+    pub(super) fn asset(&self, path: &str) -> Asset {
+        if let Some(bytes) = self.files.get(path) {
+            return Asset::Bytes(bytes.clone());
+        }
+        match self.unread.get(path) {
+            Some(why) => Asset::Unread(why.clone()),
+            None => self.assets.get(path),
+        }
+    }
+
+    /// The bytes of a text file, or of another that was asked for.
+    pub(super) fn content(&self, path: &str) -> Option<Arc<[u8]>> {
+        self.files
+            .get(path)
+            .cloned()
+            .or_else(|| self.assets.bytes(path))
+    }
+
+    /// The bytes of a text file.
     pub fn bytes(&self, path: &str) -> Option<&[u8]> {
         self.files.get(path).map(AsRef::as_ref)
     }
@@ -133,16 +180,16 @@ impl Tree {
         })
     }
 
-    /// Those of the files that `paths` name.
+    /// Those of the files that `paths` name, attachments and pictures that were asked for among them.
     #[must_use]
     pub fn subset<'a>(&self, paths: impl IntoIterator<Item = &'a str>) -> Self {
         let files = paths
             .into_iter()
-            .filter_map(|path| Some((path.to_owned(), self.files.get(path)?.clone())))
+            .filter_map(|path| Some((path.to_owned(), self.content(path)?)))
             .collect();
         Self {
             files,
-            unread: BTreeMap::new(),
+            ..Self::default()
         }
     }
 

@@ -64,7 +64,7 @@ impl Watcher {
             .then(|| Events::new(&workspace.folder, Arc::clone(&wake)))
             .flatten();
         let eyes = Eyes {
-            reader: Reader::new(workspace),
+            reader: Reader::new(workspace).looking_after(&known),
             events,
         };
         Self {

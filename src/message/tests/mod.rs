@@ -1,5 +1,6 @@
 //! The mail as a whole: one campaign and one recipient, and a reader of messages for the tests in here.
 
+mod files;
 mod findings;
 mod mime;
 mod printing;
@@ -12,7 +13,7 @@ use chrono::{DateTime, Utc};
 use super::{payload::Layout, quoted_printable::decode, *};
 use crate::model::{
     Body, BodyFormat, Campaign, EmailMessage, Excerpt, FieldType, Place, Purpose, Roles, Schema,
-    Sender, SourceFile, Topic, Value, Variable, Zone,
+    Sender, Size, SourceFile, Topic, Value, Variable, Zone,
 };
 
 const URL: &str = "https://news.example/u/TOKEN";
@@ -53,6 +54,8 @@ fn mail(format: BodyFormat, subject: &str, body: &str) -> Mail {
             template: excerpt("campaigns/a.md", body),
             format,
         },
+        attachments: Vec::new(),
+        most_attached: Size::megabytes(10),
     });
     Mail {
         campaign,
@@ -94,9 +97,37 @@ fn mail(format: BodyFormat, subject: &str, body: &str) -> Mail {
     }
 }
 
+/// Where the pictures of these tests lie: `logo.png` and `photo.jpg`.
+struct Folder;
+
+impl Files for Folder {
+    fn open(&self, place: &Place, written: &str) -> Result<NamedFile, Box<Diagnostic>> {
+        let bytes: &[u8] = match written {
+            "logo.png" | "my logo.png" => b"\x89PNG\r\n\x1a\nlogo",
+            "photo.jpg" => b"\xff\xd8\xffphoto",
+            "terms.pdf" => b"%PDF-1.7",
+            _ => {
+                let words = format!("there is no file {written}");
+                return Err(Box::new(Diagnostic::error(
+                    "no-such-file",
+                    place.clone(),
+                    words,
+                )));
+            }
+        };
+        Ok(NamedFile {
+            path: format!("campaigns/{written}"),
+            name: written.to_owned(),
+            media: Media::of_name(written),
+            bytes: bytes.into(),
+        })
+    }
+}
+
 impl Mail {
     fn compiled(&self) -> (Option<EmailTemplate>, crate::model::Diagnostics) {
-        EmailTemplate::compile(&self.campaign, &self.sender, &self.topic, &self.schemas)
+        let (campaign, sender, topic) = (&self.campaign, &self.sender, &self.topic);
+        EmailTemplate::compile(campaign, sender, topic, &self.schemas, &Folder)
     }
 
     fn findings(&self) -> Vec<String> {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::{
     deadlines::Deadlines,
     distrust::Distrust,
-    envelope::{Envelope, write_content},
+    envelope::Envelope,
     extensions::Extensions,
     reply::Reply,
     verdict::{Step, ends_conversation, refusal},
@@ -121,7 +121,7 @@ impl<S: Stream> Conversation<S> {
             };
             match self.offer(&envelope, &mut owed).await {
                 Ok(Offer::Taken) => {
-                    let dot = write_content(&mail.bytes, &mut self.wire.out);
+                    let dot = self.wire.put(mail);
                     owed = Owed::Message { permit, dot };
                     if !self.pipelined {
                         self.settle(&mut owed).await?;

@@ -17,7 +17,7 @@ pub(super) struct Envelope {
 impl Envelope {
     /// Refuses what this server would not take, before a byte of it is sent.
     pub(super) fn new(mail: &OutgoingEmail, offered: &Extensions) -> Result<Self, Answer> {
-        let size = mail.bytes.len() as u64;
+        let size = mail.size() as u64;
         if let Some(limit) = offered.max_size.filter(|limit| size > *limit) {
             let words = format!(
                 "the message has {size} bytes, and the server takes at most {limit} (SIZE)"
@@ -101,9 +101,17 @@ fn headers(bytes: &[u8]) -> &[u8] {
     &bytes[..end]
 }
 
-/// Appends a message and the dot that ends it (RFC 5321 §4.5.2); gives the place of that dot. A dot behind a bare CR or LF is
-/// doubled too: a server that takes either for a line end must not see an end of the message, and behind it commands.
+/// Appends a message and the dot that ends it (RFC 5321 §4.5.2); gives the place of that dot.
 pub(super) fn write_content(message: &[u8], out: &mut Vec<u8>) -> usize {
+    write_lines(message, out);
+    let dot = out.len();
+    out.extend_from_slice(b".\r\n");
+    dot
+}
+
+/// Appends a message, or the beginning of one that ends with a line, without the dot that ends it. A dot behind a bare CR or LF is
+/// doubled too: a server that takes either for a line end must not see an end of the message, and behind it commands.
+pub(super) fn write_lines(message: &[u8], out: &mut Vec<u8>) {
     out.reserve(message.len() + 256);
     let mut done = 0;
     for dot in memchr::memchr_iter(b'.', message) {
@@ -117,9 +125,6 @@ pub(super) fn write_content(message: &[u8], out: &mut Vec<u8>) -> usize {
     if !message.ends_with(b"\r\n") {
         out.extend_from_slice(b"\r\n");
     }
-    let dot = out.len();
-    out.extend_from_slice(b".\r\n");
-    dot
 }
 
 #[cfg(test)]
@@ -134,6 +139,7 @@ mod tests {
             to: to.parse().unwrap(),
             message_id: "1@x.example".to_owned(),
             bytes: bytes.into(),
+            shared: Vec::new(),
         }
     }
 

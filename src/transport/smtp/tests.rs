@@ -67,6 +67,7 @@ fn mail(to: &str) -> OutgoingEmail {
         to: to.parse().unwrap(),
         message_id: format!("1.{to}"),
         bytes: format!("To: {to}\r\nSubject: x\r\n\r\n.dot\r\nend\r\n").into_bytes(),
+        shared: Vec::new(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
     future::poll_fn,
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -17,7 +18,11 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use super::reply::{MAX_REPLY, Reply};
+use super::{
+    envelope::{write_content, write_lines},
+    reply::{MAX_REPLY, Reply},
+};
+use crate::model::OutgoingEmail;
 
 /// A block of a message has the deadline of a step for itself, so that a large one is not cut off on a slow line.
 const BLOCK: usize = 256 * 1024;
@@ -83,6 +88,8 @@ pub(super) struct Wire<S> {
     stream: S,
     /// What [`Wire::flush`] writes next.
     pub(super) out: Vec<u8>,
+    /// What is written in the midst of it, behind so many bytes: blocks that many messages share.
+    shared: Option<(usize, Vec<Arc<[u8]>>)>,
     incoming: Incoming,
 }
 
@@ -91,6 +98,7 @@ impl<S: Stream> Wire<S> {
         Self {
             stream,
             out: Vec::new(),
+            shared: None,
             incoming: Incoming::new(),
         }
     }
@@ -103,6 +111,20 @@ impl<S: Stream> Wire<S> {
     /// The stream, for a step that another library does.
     pub(super) fn stream(&mut self) -> &mut S {
         &mut self.stream
+    }
+
+    /// Puts a message and the dot that ends it behind what [`Wire::flush`] writes next; gives the place of that dot in it. At
+    /// most one message is put between two flushes.
+    pub(super) fn put(&mut self, mail: OutgoingEmail) -> usize {
+        if mail.shared.is_empty() {
+            return write_content(&mail.bytes, &mut self.out);
+        }
+        write_lines(&mail.bytes, &mut self.out);
+        let at = self.out.len();
+        let shared: usize = mail.shared.iter().map(|block| block.len()).sum();
+        self.shared = Some((at, mail.shared));
+        self.out.extend_from_slice(b".\r\n");
+        at + shared
     }
 
     /// Whether nothing of what was read is unused.
@@ -154,6 +176,7 @@ impl<S: Stream> Wire<S> {
         let result = self.write_out(&mut written, quiet, limit).await;
         self.out.clear();
         self.out.shrink_to(KEPT);
+        self.shared = None;
         result.map_err(|why| Torn { written, why })
     }
 
@@ -171,14 +194,17 @@ impl<S: Stream> Wire<S> {
     ) -> Result<(), Broken> {
         let mut deadline = Instant::now() + limit;
         let mut block = BLOCK;
-        while *written < self.out.len() {
+        let shared = self.shared.as_ref();
+        let total = self.out.len() + shared.map_or(0, |(_, blocks)| length(blocks));
+        while *written < total {
             if *written >= block {
                 block += BLOCK;
                 deadline = Instant::now() + limit;
             }
-            let end = self.out.len().min(block);
+            let end = total.min(block);
             let step = poll_fn(|cx| {
-                match Pin::new(&mut self.stream).poll_write(cx, &self.out[*written..end]) {
+                let piece = piece(&self.out, shared, *written, end);
+                match Pin::new(&mut self.stream).poll_write(cx, piece) {
                     Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                     Poll::Ready(Ok(more)) => {
                         *written += more;
@@ -218,6 +244,34 @@ impl<S: Stream> Wire<S> {
             Err(_) => Err(Broken::Silent(limit)),
         }
     }
+}
+
+fn length(blocks: &[Arc<[u8]>]) -> usize {
+    blocks.iter().map(|block| block.len()).sum()
+}
+
+/// The bytes from `from`, at most to `end`, that lie in one piece.
+fn piece<'a>(
+    out: &'a [u8],
+    shared: Option<&'a (usize, Vec<Arc<[u8]>>)>,
+    from: usize,
+    end: usize,
+) -> &'a [u8] {
+    let (at, blocks): (usize, &[_]) = match shared {
+        Some((at, blocks)) => (*at, blocks),
+        None => (out.len(), &[]),
+    };
+    let pieces = std::iter::once(&out[..at])
+        .chain(blocks.iter().map(AsRef::as_ref))
+        .chain(std::iter::once(&out[at..]));
+    let mut start = 0;
+    for piece in pieces {
+        if from < start + piece.len() {
+            return &piece[from - start..(end - start).min(piece.len())];
+        }
+        start += piece.len();
+    }
+    &[]
 }
 
 /// What was read and not used yet.

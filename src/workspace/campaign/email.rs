@@ -1,10 +1,12 @@
 //! `[email]`: the mail.
 
+use super::attachments;
 use super::surroundings::{Surroundings, undeclared};
 use crate::model::{
     Body, BodyFormat, Channel, Diagnostic, EmailMessage, Excerpt, Item, Mailbox, Section,
     TransportName,
 };
+use crate::workspace::settings::MOST_ATTACHED;
 
 /// `None` where a part of it is missing or wrong.
 pub(super) fn read(section: Section<'_>, around: &Surroundings<'_>) -> Option<EmailMessage> {
@@ -27,13 +29,18 @@ pub(super) fn read(section: Section<'_>, around: &Surroundings<'_>) -> Option<Em
             None
         }
     };
-    section.not_built("attachments", "attaching files");
+    let most_attached = around
+        .settings
+        .map_or(MOST_ATTACHED, |settings| settings.most_attached);
+    let attachments = attachments::read(&section, around, most_attached);
     section.finish();
     Some(EmailMessage {
         via: via?,
         from,
         subject: subject?,
         body: body?,
+        attachments,
+        most_attached,
     })
 }
 

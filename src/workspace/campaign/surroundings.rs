@@ -1,14 +1,14 @@
 //! What a campaign may refer to: names that the settings declare, and files beside it.
 
-use std::{
-    cell::RefCell,
-    collections::BTreeSet,
-    path::{Component, Path},
-};
+use std::{cell::RefCell, collections::BTreeSet};
 
 use crate::{
+    message::NamedFile,
     model::{Diagnostic, Item, SourceFile},
-    workspace::{Settings, Tree},
+    workspace::{
+        Settings, Tree,
+        beside::{self, outside, resolve},
+    },
 };
 
 /// What a campaign may refer to.
@@ -50,14 +50,7 @@ impl Surroundings<'_> {
     pub(super) fn file(&self, item: &Item<'_>, written: &str) -> Option<SourceFile> {
         let place = item.place();
         let Some(path) = resolve(place.file.folder(), written) else {
-            return item.report(
-                Diagnostic::error(
-                    "outside-workspace",
-                    place,
-                    format!("{written:?} does not lie in the workspace"),
-                )
-                .help("paths are relative to this file"),
-            );
+            return item.report(outside(place, written));
         };
         match self.tree.open(&path) {
             Some(Ok(file)) => {
@@ -77,7 +70,7 @@ impl Surroundings<'_> {
                     format!("there is no text file {path} in the workspace"),
                 )
                 .help(
-                    "files that campaigns name lie in campaigns/ or templates/ and end in .md, .html or .txt",
+                    "files that campaigns name lie in campaigns/ or templates/ and end in .md, .html, .mjml or .txt",
                 );
                 let folder = &path[..path.len() - name.len()];
                 let beside = self
@@ -94,21 +87,16 @@ impl Surroundings<'_> {
             }
         }
     }
-}
 
-/// A path relative to `folder` as one relative to the workspace; `None` where it leads out of it.
-fn resolve(folder: &Path, written: &str) -> Option<String> {
-    let path = folder.join(written);
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::Normal(name) => parts.push(name.to_str()?),
-            Component::ParentDir => {
-                parts.pop()?;
+    /// The file to go with the messages that `item` names by its path relative to the campaign file. What is wrong with it is
+    /// recorded.
+    pub(super) fn attachment(&self, item: &Item<'_>, written: &str) -> Option<NamedFile> {
+        match beside::open(self.tree, item.place(), written) {
+            Ok(file) => {
+                self.used.borrow_mut().insert(file.path.clone());
+                Some(file)
             }
-            Component::RootDir | Component::Prefix(_) => return None,
+            Err(diagnostic) => item.report(*diagnostic),
         }
     }
-    Some(parts.join("/"))
 }

@@ -1,0 +1,385 @@
+//! What messages may have beside their text: attachments, pictures, MJML, translations. Python's `email` package reads them
+//! back.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::Value;
+
+use crate::support::{Workspace, peers::python, smtp_server::SmtpServer};
+
+const READER: &str = r"
+import base64, email, email.policy, json, sys
+raw = open(sys.argv[1], 'rb').read()
+message = email.message_from_bytes(raw, policy=email.policy.default)
+def shape(part):
+    kind = part.get_content_type()
+    if part.is_multipart():
+        return {'type': kind, 'parts': [shape(p) for p in part.iter_parts()]}
+    return {'type': kind, 'name': part.get_filename(), 'disposition': part.get_content_disposition(),
+            'id': part['Content-ID'], 'bytes': base64.b64encode(part.get_payload(decode=True)).decode()}
+body = lambda kind: (message.get_body((kind,)).get_content() if message.get_body((kind,)) else None)
+print(json.dumps({
+    'to': str(message['To']), 'subject': str(message['Subject']), 'language': message['Content-Language'],
+    'shape': shape(message), 'plain': body('plain'), 'html': body('html'),
+    'longest': max(len(line) for line in raw.split(b'\r\n')),
+    'bare': raw.replace(b'\r\n', b'').count(b'\n') + raw.replace(b'\r\n', b'').count(b'\r'),
+    'defects': [str(d) for p in message.walk() for d in p.defects],
+}))
+";
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0";
+
+fn read(workspace: &Workspace) -> Option<Vec<Value>> {
+    let mut files: Vec<_> = std::fs::read_dir(workspace.path("outbox"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "eml"))
+        .collect();
+    files.sort();
+    let mut messages: Vec<Value> = Vec::new();
+    for path in files {
+        let message: Value =
+            serde_json::from_str(&python(READER, &[path.to_str().unwrap()])?).unwrap();
+        assert_eq!(
+            (&message["bare"], &message["defects"]),
+            (&0.into(), &Value::Array(Vec::new()))
+        );
+        assert!(message["longest"].as_u64().unwrap() <= 998);
+        messages.push(message);
+    }
+    messages.sort_by_key(|message| message["to"].to_string());
+    Some(messages)
+}
+
+fn bytes(part: &Value) -> Vec<u8> {
+    STANDARD.decode(part["bytes"].as_str().unwrap()).unwrap()
+}
+
+fn write(workspace: &Workspace, path: &str, bytes: &[u8]) {
+    let path = workspace.path(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// A campaign with these keys in `[email]`.
+fn campaign(email: &str) -> String {
+    format!(
+        "topic = \"news\"\n[audience]\nsource = \"people\"\ncooldown = \"none\"\n[email]\nvia = \"main\"\nsubject = \"Hello\"\n{email}\n"
+    )
+}
+
+const PEOPLE: [&str; 2] = ["1,ada@example.org,Ada,36", "2,bob@example.org,Bob,40"];
+
+#[test]
+fn attachments_arrive_byte_for_byte_under_their_names() {
+    let pdf: Vec<u8> = b"%PDF-1.7\n"
+        .iter()
+        .copied()
+        .chain((0..200_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8))
+        .collect();
+    let workspace = Workspace::new().people(&PEOPLE).file(
+        "campaigns/deep/a.toml",
+        &campaign(
+            "body_text = \"Hi {{ r.name }}\"\nattachments = [\"terms.pdf\", { path = \"../note.txt\", name = \"Größe – 尺寸.txt\" }, \
+             { path = \"x.dwg\", type = \"image/vnd.dwg\" }]",
+        ),
+    );
+    write(&workspace, "campaigns/deep/terms.pdf", &pdf);
+    write(&workspace, "campaigns/note.txt", b".\n..\nFrom x\r\n");
+    write(&workspace, "campaigns/deep/x.dwg", &[0, 255, 10, 13]);
+    workspace.run(["check"]).code(0);
+    workspace.run(["send", "deep/a", "--yes"]).code(0);
+    let Some(messages) = read(&workspace) else {
+        return;
+    };
+    assert_eq!(messages.len(), 2);
+    for (message, name) in messages.iter().zip(["Ada", "Bob"]) {
+        let shape = &message["shape"];
+        assert_eq!(shape["type"], "multipart/mixed");
+        let parts = shape["parts"].as_array().unwrap();
+        assert_eq!(parts.len(), 4);
+        assert!(
+            message["plain"]
+                .as_str()
+                .unwrap()
+                .starts_with(&format!("Hi {name}"))
+        );
+        let named: Vec<_> = parts[1..]
+            .iter()
+            .map(|part| {
+                (
+                    part["type"].as_str().unwrap(),
+                    part["name"].as_str().unwrap(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            named,
+            [
+                ("application/pdf", "terms.pdf"),
+                ("text/plain", "Größe – 尺寸.txt"),
+                ("image/vnd.dwg", "x.dwg")
+            ]
+        );
+        assert!(
+            parts[1..]
+                .iter()
+                .all(|part| part["disposition"] == "attachment")
+        );
+        assert_eq!(bytes(&parts[1]), pdf);
+        assert_eq!(bytes(&parts[2]), b".\n..\nFrom x\r\n");
+        assert_eq!(bytes(&parts[3]), [0, 255, 10, 13]);
+    }
+}
+
+#[test]
+fn attachments_go_over_smtp_as_they_are() {
+    let server = SmtpServer::start_blocking(|script| script);
+    let workspace = Workspace::new()
+        .settings(&format!(
+            "[transports.main]\nkind = \"smtp\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\n",
+            server.port()
+        ))
+        .crowd(30)
+        .file(
+            "campaigns/a.toml",
+            &campaign("body = \"a.md\"\nattachments = [\"terms.pdf\"]"),
+        )
+        .file("campaigns/a.md", "# Hi {{ r.name }}\n\n![Logo](logo.png)\n");
+    let pdf = [b"%PDF-1.7\r\n.\r\n".as_slice(), &vec![7; 600_000]].concat();
+    write(&workspace, "campaigns/terms.pdf", &pdf);
+    write(&workspace, "campaigns/logo.png", PNG);
+    workspace.run(["send", "a", "--yes"]).code(0);
+    let accepted = server.accepted();
+    assert_eq!(accepted.len(), 30);
+    for message in accepted {
+        let text = String::from_utf8(message.bytes).unwrap();
+        let text = text.replace("\r\n", "");
+        assert!(
+            text.contains(&STANDARD.encode(&pdf)),
+            "the whole file is there"
+        );
+        assert!(text.contains(&STANDARD.encode(PNG)));
+        assert!(
+            text.ends_with("--"),
+            "nothing stands behind the last boundary"
+        );
+    }
+}
+
+#[test]
+fn a_picture_is_a_part_that_the_html_refers_to() {
+    let workspace = Workspace::new()
+        .people(&PEOPLE)
+        .file("campaigns/a.toml", &campaign("body = \"a.md\"\nattachments = [\"terms.pdf\"]"))
+        .file(
+            "campaigns/a.md",
+            "# Hi {{ r.name }}\n\n![Our logo](pictures/logo.png)\n\n![Far](https://acme.example/far.png)\n",
+        )
+        .file("campaigns/b.toml", &campaign("body = \"b.html\""))
+        .file("campaigns/b.html", "<html><body><p>Hi</p><img alt='Logo' src='pictures/logo.png'></body></html>");
+    write(&workspace, "campaigns/pictures/logo.png", PNG);
+    write(&workspace, "campaigns/terms.pdf", b"%PDF-1.7\n");
+    workspace.run(["send", "a", "--yes"]).code(0);
+    let Some(messages) = read(&workspace) else {
+        return;
+    };
+    for message in &messages {
+        let mixed = &message["shape"];
+        let alternative = &mixed["parts"][0];
+        let related = &alternative["parts"][1];
+        let kinds = [mixed, alternative, related].map(|part| part["type"].as_str().unwrap());
+        assert_eq!(
+            kinds,
+            [
+                "multipart/mixed",
+                "multipart/alternative",
+                "multipart/related"
+            ]
+        );
+        let picture = &related["parts"][1];
+        assert_eq!(
+            (&picture["type"], &picture["name"]),
+            (&"image/png".into(), &"logo.png".into())
+        );
+        assert_eq!(bytes(picture), PNG);
+        let id = picture["id"].as_str().unwrap().trim_matches(['<', '>']);
+        let html = message["html"].as_str().unwrap();
+        assert!(html.contains(&format!("src=\"cid:{id}\"")), "{html}");
+        assert!(
+            html.contains("src=\"https://acme.example/far.png\""),
+            "{html}"
+        );
+        assert!(message["plain"].as_str().unwrap().contains("Our logo"));
+    }
+    std::fs::remove_dir_all(workspace.path("outbox")).unwrap();
+    workspace.run(["send", "b", "--yes"]).code(0);
+    let shape = &read(&workspace).unwrap()[0]["shape"];
+    assert_eq!(shape["type"], "multipart/alternative");
+    assert_eq!(bytes(&shape["parts"][1]["parts"][1]), PNG);
+    workspace.run(["preview", "b", "--out", "seen"]).code(0);
+    let seen = std::fs::read_to_string(workspace.path("seen/message.html")).unwrap();
+    assert!(seen.contains("src=\"data:image/png;base64,"), "{seen}");
+}
+
+#[test]
+fn what_can_not_be_attached_is_said_with_its_place() {
+    let workspace = Workspace::new()
+        .people(&PEOPLE)
+        .file(
+            "campaigns/a.toml",
+            &campaign("body_text = \"Hi\"\nattachments = [\"term.pdf\"]"),
+        )
+        .file("campaigns/.secret.pdf", "%PDF-1.7");
+    for (path, content) in [
+        ("campaigns/terms.pdf", b"%PDF-1.7\n".as_slice()),
+        ("campaigns/fake.pdf", b"<html>404</html>"),
+        ("campaigns/run.pdf", b"MZ\x90\0"),
+        ("campaigns/run.exe", b"x"),
+        ("campaigns/empty.pdf", b""),
+        ("campaigns/what.xyz", b"x"),
+        ("outside.pdf", b"%PDF-1.7\n"),
+        (
+            "campaigns/large.pdf",
+            &[b"%PDF-1.7".as_slice(), &vec![0; 11_000_000]].concat(),
+        ),
+    ] {
+        write(&workspace, path, content);
+    }
+    for (written, code, words) in [
+        ("\"term.pdf\"", "no-such-file", "did you mean `terms.pdf`?"),
+        ("\"fake.pdf\"", "wrong-type", "fake.pdf is no pdf file"),
+        ("\"run.pdf\"", "program", "run.pdf is a program"),
+        ("\"run.exe\"", "program", "run.exe is a program"),
+        ("\"empty.pdf\"", "empty-file", "empty.pdf is empty"),
+        (
+            "\"what.xyz\"",
+            "unknown-type",
+            "type = \"application/octet-stream\"",
+        ),
+        (
+            "\"../outside.pdf\"",
+            "outside-workspace",
+            "does not lie in campaigns/ or templates/",
+        ),
+        (
+            "\"../../etc/passwd\"",
+            "outside-workspace",
+            "does not lie in the workspace",
+        ),
+        (
+            "\"../campanile.toml\"",
+            "outside-workspace",
+            "does not lie in campaigns/ or templates/",
+        ),
+        ("\".secret.pdf\"", "outside-workspace", "begin with a dot"),
+        (
+            "\"large.pdf\"",
+            "too-large",
+            "11001KB together, more than 10MB",
+        ),
+        (
+            "{ path = \"terms.pdf\", name = \"a/b.pdf\" }",
+            "wrong-value",
+            "is not the name of a file",
+        ),
+        (
+            "{ path = \"terms.pdf\", name = \"a.exe\" }",
+            "program",
+            "a.exe is a program",
+        ),
+        (
+            "{ path = \"terms.pdf\", type = \"pdf\" }",
+            "wrong-value",
+            "is not a content type",
+        ),
+        (
+            "{ path = \"terms.pdf\", nmae = \"x.pdf\" }",
+            "unknown-key",
+            "did you mean `name`?",
+        ),
+        ("{ name = \"x.pdf\" }", "missing-key", "needs `path`"),
+        (
+            "\"terms.pdf\", \"terms.pdf\"",
+            "duplicate-name",
+            "two attachments are called",
+        ),
+        ("7", "wrong-type", "expected a file"),
+    ] {
+        workspace.write(
+            "campaigns/a.toml",
+            &campaign(&format!("body_text = \"Hi\"\nattachments = [{written}]")),
+        );
+        let found = workspace.run(["check", "--json"]).code(3).json_lines();
+        assert_eq!(found.len(), 1, "{written}: {found:?}");
+        let said = format!("{} {}", found[0]["message"], found[0]["help"]);
+        assert_eq!(found[0]["code"], code, "{written}: {said}");
+        assert!(said.replace('\\', "").contains(words), "{written}: {said}");
+        assert_eq!(
+            (&found[0]["file"], &found[0]["line"]),
+            (&"campaigns/a.toml".into(), &9.into())
+        );
+    }
+    let workspace = workspace.more_settings("[limits]\nattachments = \"20MB\"\n");
+    workspace.write(
+        "campaigns/a.toml",
+        &campaign("body_text = \"Hi\"\nattachments = [\"large.pdf\"]"),
+    );
+    workspace.run(["check"]).code(0);
+}
+
+#[test]
+fn a_run_keeps_the_files_it_was_planned_with() {
+    let workspace = Workspace::new()
+        .people(&PEOPLE)
+        .file(
+            "campaigns/a.toml",
+            &campaign("body = \"a.md\"\nattachments = [\"terms.pdf\"]")
+                .replace("[email]", "max_recipients = 1\n[email]"),
+        )
+        .file("campaigns/a.md", "Hi\n\n![Logo](logo.png)\n");
+    write(&workspace, "campaigns/terms.pdf", b"%PDF-1.7 old");
+    write(&workspace, "campaigns/logo.png", PNG);
+    workspace.run(["send", "a", "--yes"]).code(5);
+    let digest = |workspace: &Workspace| workspace.run(["status", "--json"]).json();
+    let before = digest(&workspace);
+    write(&workspace, "campaigns/terms.pdf", b"%PDF-1.7 new");
+    std::fs::remove_file(workspace.path("campaigns/logo.png")).unwrap();
+    workspace.write("campaigns/a.md", "Hi\n");
+    workspace.run(["resume", "1"]).code(0);
+    assert_eq!(before["runs"][0]["id"], 1);
+    let Some(messages) = read(&workspace) else {
+        return;
+    };
+    assert_eq!(messages.len(), 2);
+    for message in messages {
+        let parts = &message["shape"]["parts"];
+        assert_eq!(bytes(&parts[1]), b"%PDF-1.7 old");
+        assert_eq!(bytes(&parts[0]["parts"][1]["parts"][1]), PNG);
+    }
+}
+
+#[test]
+fn the_daemon_notices_a_new_attachment() {
+    let workspace = Workspace::new().people(&PEOPLE).file(
+        "campaigns/a.toml",
+        &campaign("body_text = \"Hi\"\nattachments = [\"terms.pdf\"]"),
+    );
+    write(&workspace, "campaigns/terms.pdf", b"%PDF-1.7 old");
+    let _daemon = workspace.serve();
+    let state =
+        || workspace.run(["status", "--json"]).code(0).json()["campaigns"][0]["state"].clone();
+    assert_eq!(state(), "ready");
+    std::fs::remove_file(workspace.path("campaigns/terms.pdf")).unwrap();
+    crate::support::wait_for("the campaign to be broken", || {
+        (state() == "broken").then_some(())
+    });
+    write(&workspace, "campaigns/terms.pdf", b"%PDF-1.7 new");
+    crate::support::wait_for("the campaign to be mended", || {
+        (state() == "ready").then_some(())
+    });
+    workspace.run(["send", "a", "--yes"]).code(0);
+    let Some(messages) = read(&workspace) else {
+        return;
+    };
+    assert_eq!(bytes(&messages[0]["shape"]["parts"][1]), b"%PDF-1.7 new");
+}
