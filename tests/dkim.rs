@@ -114,6 +114,31 @@ fn another_implementation_believes_what_was_sent_and_nothing_else() {
 }
 
 #[test]
+fn pictures_and_attachments_are_signed_too() {
+    let workspace = signed()
+        .people(&["1,ada@example.org,Ada,36", "2,bob@example.org,Bob,40"])
+        .campaign("a", "[audience]\nsource = \"people\"")
+        .replace(
+            "campaigns/a.toml",
+            "via = \"main\"",
+            "via = \"main\"\nattachments = [\"terms.txt\", { path = \"terms.txt\", name = \"two  spaces.txt\" }]",
+        )
+        .file("campaigns/terms.txt", &"Hello \r\n\t\r\n".repeat(20_000));
+    workspace.run(["send", "a", "--yes"]).code(0);
+    let mails = mails(&workspace);
+    let mut arguments = vec![DNS];
+    arguments.extend(mails.iter().map(String::as_str));
+    let Some(said) = python_with("dkim, nacl", "python3-dkim", VERIFIER, &arguments) else {
+        return;
+    };
+    let said = serde_json::from_str::<Vec<Value>>(&said).unwrap();
+    assert_eq!(said.len(), 2);
+    for mail in said {
+        assert_eq!(mail["as_sent"], serde_json::json!([true, true]), "{mail}");
+    }
+}
+
+#[test]
 fn a_key_that_can_not_sign_stops_the_sending_and_says_why() {
     let workspace = signed().people(&["1,ada@example.org,Ada,36"]);
     workspace.write(

@@ -383,3 +383,183 @@ fn the_daemon_notices_a_new_attachment() {
     };
     assert_eq!(bytes(&messages[0]["shape"]["parts"][1]), b"%PDF-1.7 new");
 }
+
+#[test]
+fn everybody_reads_it_in_their_own_language() {
+    let workspace = Workspace::new()
+        .replace("campanile.toml", "email = \"email\"", "email = \"email\"\nlocale = \"locale\"")
+        .file(
+            "people.csv",
+            "id,email,name,age,locale\n1,ada@example.org,Ada,36,en\n2,bob@example.org,Bob,40,de_AT\n\
+             3,cy@example.org,Cy,20,fr-CA\n4,di@example.org,Di,20,\n5,eve@example.org,Eve,20,de\n",
+        )
+        .file(
+            "campaigns/a.toml",
+            &campaign("body = \"a.md\"\nlanguage = \"en\"\n[email.subjects]\nde = \"Hallo {{ r.name }}\"\nfr = \"Bonjour\""),
+        )
+        .file("campaigns/a.md", "Good evening, {{ r.name }}\n")
+        .file("campaigns/a.de.md", "Guten Abend, {{ r.name }}\n")
+        .file("campaigns/a.de-AT.md", "Servus, {{ r.name }}\n")
+        .file("campaigns/a.fr.md", "Bonsoir {{ r.name }}\n")
+        .file("campaigns/a.old.md", "not a language, {{ not_even_a_variable }}\n");
+    workspace.run(["check"]).code(0);
+    let plan = workspace.run(["plan", "a", "--json"]).code(0).json();
+    assert_eq!(
+        plan[0]["by_locale"],
+        serde_json::json!({"": 2, "de": 1, "de-AT": 1, "fr": 1})
+    );
+    let shown = workspace.run(["plan", "a"]).code(0).stdout;
+    assert!(
+        shown.contains("de 1, de-AT 1, fr 1, not translated 2"),
+        "{shown}"
+    );
+    let seen = workspace
+        .run(["preview", "a", "--recipient", "2"])
+        .code(0)
+        .stdout;
+    assert!(
+        seen.contains("de-AT") && seen.contains("Servus, Bob"),
+        "{seen}"
+    );
+    let seen = workspace
+        .run(["preview", "a", "--recipient", "2", "--locale", "fr"])
+        .code(0)
+        .stdout;
+    assert!(seen.contains("Bonsoir Bob"), "{seen}");
+
+    workspace.run(["send", "a", "--yes"]).code(0);
+    let Some(messages) = read(&workspace) else {
+        return;
+    };
+    let got: Vec<_> = messages
+        .iter()
+        .map(|message| {
+            let text = message["plain"].as_str().unwrap().lines().next().unwrap();
+            (
+                text,
+                message["subject"].as_str().unwrap(),
+                message["language"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        got,
+        [
+            ("Good evening, Ada", "Hello", "en"),
+            ("Servus, Bob", "Hallo Bob", "de-AT"),
+            ("Bonsoir Cy", "Bonjour", "fr"),
+            ("Good evening, Di", "Hello", "en"),
+            ("Guten Abend, Eve", "Hallo Eve", "de"),
+        ]
+    );
+}
+
+#[test]
+fn a_translation_is_checked_like_any_other_body() {
+    let workspace = Workspace::new()
+        .people(&PEOPLE)
+        .file(
+            "campaigns/a.toml",
+            &campaign("body = \"a.md\"\n[email.subjects]\nde = \"Hallo\"\nfr = \"Bonjour\""),
+        )
+        .file("campaigns/a.md", "Hi {{ r.name }}\n")
+        .file("campaigns/a.de.md", "Hallo {{ r.nmae }}\n");
+    let found = workspace.run(["check", "--json"]).code(3).json_lines();
+    let said: Vec<_> = found
+        .iter()
+        .map(|found| {
+            format!(
+                "{}:{} {} {}",
+                found["file"], found["line"], found["severity"], found["code"]
+            )
+            .replace('"', "")
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "campaigns/a.toml:11 warning no-translation",
+            "campaigns/a.de.md:1 error unknown-field",
+        ]
+    );
+    workspace.write("campaigns/b.toml", &campaign("body_text = \"x\""));
+    let ran = workspace.run(["preview", "b", "--locale", "de"]).code(2);
+    assert!(ran.stderr.contains("b is not translated"), "{}", ran.stderr);
+}
+
+#[test]
+fn mjml_is_a_body() {
+    let workspace = Workspace::new()
+        .people(&PEOPLE)
+        .file("campaigns/a.toml", &campaign("body = \"a.mjml\""))
+        .file(
+            "campaigns/a.mjml",
+            "<mjml>\n  <mj-body>\n    {% if r.age > 38 %}\n    <mj-section><mj-column><mj-text>Since 1985</mj-text></mj-column></mj-section>\n    \
+             {% endif %}\n    <mj-section>\n      <mj-column>\n        <mj-text>Hello {{ r.name }} &amp; all</mj-text>\n        \
+             <mj-image src=\"logo.png\" alt=\"Our logo\" width=\"100px\" />\n        <mj-button href=\"https://acme.example/{{ r.id }}\">Go</mj-button>\n      \
+             </mj-column>\n    </mj-section>\n  </mj-body>\n</mjml>\n",
+        );
+    write(&workspace, "campaigns/logo.png", PNG);
+    workspace.run(["send", "a", "--yes"]).code(0);
+    let Some(messages) = read(&workspace) else {
+        return;
+    };
+    for (message, name, old) in [(&messages[0], "Ada", false), (&messages[1], "Bob", true)] {
+        let (plain, html) = (
+            message["plain"].as_str().unwrap(),
+            message["html"].as_str().unwrap(),
+        );
+        assert!(plain.contains(&format!("Hello {name} & all")), "{plain}");
+        assert_eq!(plain.contains("Since 1985"), old, "{plain}");
+        assert_eq!(html.contains("Since 1985"), old);
+        assert!(
+            html.contains("src=\"cid:") && html.contains("<table"),
+            "{html}"
+        );
+        assert!(
+            html.contains("1 Main Street") && plain.contains("Unsubscribe: http"),
+            "the way out is there"
+        );
+    }
+    workspace.write(
+        "campaigns/a.mjml",
+        "<mjml>\n<mj-body>\n<mj-section>\n<mj-colum></mj-colum></mj-section></mj-body></mjml>\n",
+    );
+    let found = workspace.run(["check", "--json"]).code(3).json_lines();
+    assert_eq!(
+        (&found[0]["line"], &found[0]["column"]),
+        (&4.into(), &2.into())
+    );
+    assert!(
+        found[0]["help"].as_str().unwrap().contains("mj-column"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_loop_that_tears_the_row_of_a_table_says_what_to_do() {
+    let workspace = Workspace::new()
+        .people(&PEOPLE)
+        .file("campaigns/a.toml", &campaign("body = \"a.md\""))
+        .file(
+            "campaigns/a.md",
+            "| a | b |\n|---|---|\n{% for x in [1, 2] %}| {{ x }} | {{ r.name }} |{% endfor %}\n",
+        );
+    let found = workspace.run(["check", "--json"]).code(3).json_lines();
+    assert_eq!(
+        (&found[0]["file"], &found[0]["line"]),
+        (&"campaigns/a.md".into(), &3.into())
+    );
+    assert!(
+        found[0]["help"]
+            .as_str()
+            .unwrap()
+            .contains("on a line of its own"),
+        "{found:?}"
+    );
+    workspace.write(
+        "campaigns/a.md",
+        "| a | b |\n|---|---|\n{% for x in [1, 2] %}\n| {{ x }} | {{ r.name }} |\n{% endfor %}\n",
+    );
+    workspace.run(["check"]).code(0);
+}

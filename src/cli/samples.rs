@@ -120,6 +120,7 @@ pub(super) fn plan() -> Plan {
             to_send: 1_234,
         },
         by_channel: [(Channel::Email, 1_234)].into(),
+        by_locale: std::collections::BTreeMap::new(),
         reachable: [(Channel::Email, 1_990), (Channel::Sms, 0)].into(),
         skipped: [(SkipReason::Unsubscribed, 766)].into(),
         sample: vec![Sample {

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    CampaignId, Channel, DeliveryId, EmailAddress, OccurrenceName, RunId, SourceName, Status,
-    SuppressionReason, TopicName,
+    CampaignId, Channel, DeliveryId, EmailAddress, Locale, OccurrenceName, RunId, SourceName,
+    Status, SuppressionReason, TopicName,
 };
 
 use super::PersonKey;
@@ -73,6 +73,9 @@ pub enum Command {
         campaign: CampaignId,
         /// The recipient's key; `None`: the first that matches.
         recipient: Option<String>,
+        /// As if this were the recipient's language.
+        #[serde(default)]
+        locale: Option<Locale>,
     },
     /// What `send` would do, to be shown before it is asked for. Writes nothing. Answered by
     /// [`Reply::Offer`](super::Reply::Offer).

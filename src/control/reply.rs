@@ -416,6 +416,9 @@ pub struct Preview {
     pub html: Option<String>,
     /// The message as it would go on the wire, UTF-8 or not.
     pub eml: Vec<u8>,
+    /// Which translation it is, where the campaign has any; empty: none of them.
+    #[serde(default)]
+    pub locale: Option<String>,
     /// The variables, in order.
     pub variables: Vec<(String, String)>,
     /// Why this recipient would not get it now, where that is known.

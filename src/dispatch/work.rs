@@ -91,7 +91,8 @@ impl RunWork {
         };
         let mut mail = template.render(&facts).map_err(|error| error.to_string())?;
         let signing = self.signing.load();
-        mail.bytes = dkim::sign(mail.bytes, signing.of(&self.loaded.sender.id), now)?;
+        let signers = signing.of(&self.loaded.sender.id);
+        mail.bytes = dkim::sign(mail.bytes, &mail.shared, signers, now)?;
         Ok(Outgoing::Email(mail))
     }
 

@@ -53,8 +53,10 @@ impl Engine {
             Command::Preview {
                 campaign,
                 recipient,
+                locale,
             } => Ok(Reply::Preview(Box::new(
-                self.preview(&campaign, recipient.as_deref()).await?,
+                self.preview(&campaign, recipient.as_deref(), locale.as_ref())
+                    .await?,
             ))),
             Command::OfferSend { campaign, label } => Ok(Reply::Offer(Box::new(
                 self.offer_send(&campaign, label).await?,

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     control::{Preview, Refused, RefusedKind, SendOffer},
-    message::{self, EmailFacts, links::Claim},
+    message::{self, EmailFacts, EmailTemplate, links::Claim, payload::LOCALE},
     model::{
-        AddressHash, CampaignId, Channel, DeliveryId, EmailAddress, Occurrence, OccurrenceName,
-        Outcomes, Outgoing, Permit, Purpose, RecipientHash,
+        AddressHash, CampaignId, Channel, DeliveryId, EmailAddress, Locale, Occurrence,
+        OccurrenceName, Outcomes, Outgoing, Permit, Purpose, RecipientHash,
     },
     plan::{self, Checked, Found},
     workspace::Loaded,
@@ -24,14 +24,27 @@ impl Engine {
         &self,
         id: &CampaignId,
         recipient: Option<&str>,
+        locale: Option<&Locale>,
     ) -> Result<Preview, Refused> {
         let loaded = self.loaded(id)?;
+        let is_translated = loaded
+            .email
+            .as_ref()
+            .is_some_and(EmailTemplate::is_translated);
+        if locale.is_some() && !is_translated {
+            let words = format!("{id} is not translated: `--locale` makes no difference");
+            return Err(Refused::new(RefusedKind::Usage, words));
+        }
         let occurrence = next_occurrence(&loaded, self.clock.now());
         let one = self.one(&loaded, recipient).await?;
         let address = address(&one);
         let to = address.clone().unwrap_or_else(no_address);
-        let rendered = self.render_one(&loaded, &one, &occurrence, &to)?;
+        let rendered = self.render_one(&loaded, &one, &occurrence, &to, locale)?;
         Ok(Preview {
+            locale: is_translated.then(|| {
+                let translation = rendered.locale.as_ref();
+                translation.map(ToString::to_string).unwrap_or_default()
+            }),
             key: one.recipient.key.clone(),
             address: address
                 .as_ref()
@@ -112,7 +125,7 @@ impl Engine {
         for sample in &plan.sample {
             let one = self.one(loaded, Some(&sample.key)).await?;
             let to = address(&one).unwrap_or_else(no_address);
-            if let Ok(rendered) = self.render_one(loaded, &one, occurrence, &to) {
+            if let Ok(rendered) = self.render_one(loaded, &one, occurrence, &to, None) {
                 return Ok(Some(rendered.subject));
             }
         }
@@ -139,10 +152,13 @@ impl Engine {
             ));
         }
         let one = self.one(&loaded, recipient).await?;
-        let mut outgoing = self.render_one(&loaded, &one, &occurrence, to)?.outgoing;
+        let mut outgoing = self
+            .render_one(&loaded, &one, &occurrence, to, None)?
+            .outgoing;
         let signing = super::loading::signing(&self.workspace, &self.settings())?;
         outgoing.bytes = message::dkim::sign(
             outgoing.bytes,
+            &outgoing.shared,
             signing.of(&loaded.sender.id),
             self.clock.now(),
         )
@@ -214,6 +230,7 @@ impl Engine {
         one: &Checked,
         occurrence: &Occurrence,
         to: &EmailAddress,
+        locale: Option<&Locale>,
     ) -> Result<message::RenderedEmail, Refused> {
         let template = loaded.email.as_ref().ok_or_else(no_mail)?;
         let variables = one
@@ -225,7 +242,14 @@ impl Engine {
             .map(|(name, value)| (name.as_str(), value))
             .collect();
         let layout = plan::layout(loaded, std::slice::from_ref(&one.recipient.schema));
-        let values = layout.values(&one.recipient, &variables);
+        let mut values = layout.values(&one.recipient, &variables);
+        if let Some(locale) = locale {
+            for (name, value) in layout.names().iter().zip(&mut values) {
+                if name == LOCALE {
+                    *value = locale.as_str().into();
+                }
+            }
+        }
         // A link of nobody: whoever clicks it in a preview unsubscribes no recipient.
         let claim = Claim {
             delivery: DeliveryId(0),

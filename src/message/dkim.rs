@@ -4,12 +4,12 @@
 //! (From, Subject, To and the other headers that mail programs show or act on) is signed once more than it is there (RFC 6376
 //! §8.15, "oversigned"); the way out is covered as RFC 8058 §4 asks for.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use ring::{
-    digest::{SHA256, digest},
+    digest::{Context, SHA256, digest},
     rand::SystemRandom,
     signature::{Ed25519KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
 };
@@ -178,12 +178,18 @@ fn rsa(key: Result<RsaKeyPair, ring::error::KeyRejected>) -> Result<Key, String>
     }
 }
 
-/// Puts a signature of each of the signers in front of a message (RFC 5322, CRLF line ends).
-pub fn sign(message: Vec<u8>, signers: &[Signer], at: DateTime<Utc>) -> Result<Vec<u8>, String> {
+/// Puts a signature of each of the signers in front of a message (RFC 5322, CRLF line ends). `shared` are whole lines that
+/// follow it, as in [`OutgoingEmail::shared`](crate::model::OutgoingEmail::shared).
+pub fn sign(
+    message: Vec<u8>,
+    shared: &[Arc<[u8]>],
+    signers: &[Signer],
+    at: DateTime<Utc>,
+) -> Result<Vec<u8>, String> {
     if signers.is_empty() {
         return Ok(message);
     }
-    let canonical = Canonical::of(&message);
+    let canonical = Canonical::of(&message, shared);
     let mut signed = Vec::with_capacity(message.len() + 1024 * signers.len());
     for signer in signers {
         signed.extend_from_slice(signer.header(&canonical, at)?.as_bytes());
@@ -203,7 +209,7 @@ struct Canonical {
 }
 
 impl Canonical {
-    fn of(message: &[u8]) -> Self {
+    fn of(message: &[u8], shared: &[Arc<[u8]>]) -> Self {
         let (fields, body) = take_apart(message);
         let (mut names, mut headers) = (Vec::new(), Vec::with_capacity(1024));
         for name in SIGNED {
@@ -220,7 +226,7 @@ impl Canonical {
         Self {
             names,
             headers,
-            body_hash: STANDARD.encode(digest(&SHA256, &relaxed_body(body))),
+            body_hash: body_hash(body, shared),
         }
     }
 }
@@ -270,33 +276,76 @@ fn relaxed_header(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// RFC 6376 §3.4.4: white space is one space, none at the end of a line; no empty lines at the end.
-fn relaxed_body(body: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(body.len() + 2);
-    // Empty lines count only once something stands behind them.
-    let mut empty = 0;
-    let mut rest = body;
-    while !rest.is_empty() {
-        let (line, behind) = match memchr::memmem::find(rest, b"\r\n") {
-            Some(end) => (&rest[..end], &rest[end + 2..]),
-            None => (rest, &rest[rest.len()..]),
-        };
-        rest = behind;
-        let written = line
-            .iter()
-            .rposition(|byte| !is_space(*byte))
-            .map_or(0, |at| at + 1);
-        if written == 0 {
-            empty += 1;
-            continue;
-        }
-        for _ in 0..std::mem::take(&mut empty) {
-            out.extend_from_slice(b"\r\n");
-        }
-        relaxed_line(&line[..written], &mut out);
-        out.extend_from_slice(b"\r\n");
+/// The hash of a body that goes on with shared lines, in base64.
+fn body_hash(body: &[u8], shared: &[Arc<[u8]>]) -> String {
+    let mut relaxed = RelaxedBody::default();
+    relaxed.out.reserve(body.len() + 2);
+    relaxed.add(body);
+    if shared.is_empty() {
+        return STANDARD.encode(digest(&SHA256, &relaxed.out));
     }
-    out
+    let mut hash = Context::new(&SHA256);
+    hash.update(&relaxed.out);
+    for block in shared {
+        relaxed.out.clear();
+        if is_relaxed(block) {
+            relaxed.end_empty_lines();
+            hash.update(&relaxed.out);
+            hash.update(block);
+        } else {
+            relaxed.add(block);
+            hash.update(&relaxed.out);
+        }
+    }
+    STANDARD.encode(hash.finish())
+}
+
+/// Whether canonicalization would leave lines as they are. Encoded files are megabytes, and they are.
+fn is_relaxed(lines: &[u8]) -> bool {
+    let has = |wanted: &[u8]| memchr::memmem::find(lines, wanted).is_some();
+    lines.ends_with(b"\r\n")
+        && !lines.ends_with(b"\r\n\r\n")
+        && !has(b"  ")
+        && !has(b"\t")
+        && !has(b" \r\n")
+}
+
+/// RFC 6376 §3.4.4: white space is one space, none at the end of a line; no empty lines at the end.
+#[derive(Default)]
+struct RelaxedBody {
+    out: Vec<u8>,
+    /// Empty lines count only once something stands behind them.
+    empty: usize,
+}
+
+impl RelaxedBody {
+    fn add(&mut self, body: &[u8]) {
+        let mut rest = body;
+        while !rest.is_empty() {
+            let (line, behind) = match memchr::memmem::find(rest, b"\r\n") {
+                Some(end) => (&rest[..end], &rest[end + 2..]),
+                None => (rest, &rest[rest.len()..]),
+            };
+            rest = behind;
+            let written = line
+                .iter()
+                .rposition(|byte| !is_space(*byte))
+                .map_or(0, |at| at + 1);
+            if written == 0 {
+                self.empty += 1;
+                continue;
+            }
+            self.end_empty_lines();
+            relaxed_line(&line[..written], &mut self.out);
+            self.out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    fn end_empty_lines(&mut self) {
+        for _ in 0..std::mem::take(&mut self.empty) {
+            self.out.extend_from_slice(b"\r\n");
+        }
+    }
 }
 
 fn relaxed_line(mut line: &[u8], out: &mut Vec<u8>) {
@@ -331,6 +380,31 @@ mod tests {
         Signer::new("acme.example", "s1", pem).unwrap()
     }
 
+    fn relaxed_body(body: &[u8]) -> Vec<u8> {
+        let mut relaxed = RelaxedBody::default();
+        relaxed.add(body);
+        relaxed.out
+    }
+
+    #[test]
+    fn shared_lines_are_signed_as_if_they_stood_in_the_message() {
+        for (own, shared) in [
+            ("a\r\n\r\n", &["--b\r\nQUJD\r\n", "--c--\r\n"][..]),
+            ("a \r\n", &["x  y\r\n\r\n", "\r\nz\t\r\n"]),
+            ("\r\n", &["\r\n", "\r\n"]),
+            ("a\r\n", &["b \r\n\r\n"]),
+        ] {
+            let whole = own.to_owned() + &shared.concat();
+            let blocks: Vec<Arc<[u8]>> =
+                shared.iter().map(|block| block.as_bytes().into()).collect();
+            assert_eq!(
+                body_hash(own.as_bytes(), &blocks),
+                body_hash(whole.as_bytes(), &[]),
+                "{whole:?}"
+            );
+        }
+    }
+
     /// The examples of RFC 6376 §3.4.5 and §3.4.4.
     #[test]
     fn canonical_forms_are_those_of_the_standard() {
@@ -352,7 +426,7 @@ mod tests {
     #[test]
     fn each_key_signs_and_the_message_stays_as_it_is() {
         let keys = [signer(RSA), signer(ED25519)];
-        let signed = sign(MESSAGE.into(), &keys, at()).unwrap();
+        let signed = sign(MESSAGE.into(), &[], &keys, at()).unwrap();
         let signed = String::from_utf8(signed).unwrap();
         let headers = signed.strip_suffix(MESSAGE).unwrap();
         assert_eq!(headers.matches("DKIM-Signature: ").count(), 2);
@@ -365,7 +439,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_not_there_is_signed_as_absent() {
-        let canonical = Canonical::of(MESSAGE.as_bytes());
+        let canonical = Canonical::of(MESSAGE.as_bytes(), &[]);
         let count = |name: &str| {
             canonical
                 .names
@@ -382,7 +456,7 @@ mod tests {
 
     #[test]
     fn the_same_key_in_either_form_signs_the_same() {
-        let of = |pem| sign(MESSAGE.into(), &[signer(pem)], at()).unwrap();
+        let of = |pem| sign(MESSAGE.into(), &[], &[signer(pem)], at()).unwrap();
         assert_eq!(of(RSA), of(RSA_PKCS1));
     }
 
@@ -410,7 +484,7 @@ mod tests {
             "From: a\r\n b",
             ":\r\n\r\n",
         ] {
-            let signed = sign(odd.into(), &[signer(ED25519)], at()).unwrap();
+            let signed = sign(odd.into(), &[], &[signer(ED25519)], at()).unwrap();
             assert!(signed.ends_with(odd.as_bytes()));
         }
     }

@@ -4,9 +4,9 @@ use super::{
     Files, Needs,
     footer::{self, Placed},
     html::{self, Keep, Protected},
-    language, markdown,
+    language, markdown, mjml,
     pictures::{Picture, Search},
-    pieces::{Piece, cut, drop_tag_lines, push_text, text_of},
+    pieces::{Piece, Tag, cut, drop_tag_lines, push_text, text_of},
     plain,
     skeleton::Encoding,
     spots::{self, Count},
@@ -15,7 +15,7 @@ use super::{
     tokens::Tokens,
 };
 use crate::model::{
-    BodyFormat, Diagnostic, Diagnostics, EmailMessage, Excerpt, Place, Sender, SourceFile,
+    Body, BodyFormat, Diagnostic, Diagnostics, EmailMessage, Excerpt, Locale, Sender, SourceFile,
 };
 
 /// How a part becomes what stands in its slot.
@@ -58,9 +58,16 @@ pub(super) struct Drafts {
 }
 
 /// What drafts are made of.
+#[derive(Clone, Copy)]
 pub(super) struct Making<'a> {
     /// The message.
     pub(super) message: &'a EmailMessage,
+    /// Its subject, in this language.
+    pub(super) subject: &'a Excerpt,
+    /// Its body, in this language.
+    pub(super) body: &'a Body,
+    /// The language, where it is known.
+    pub(super) language: Option<&'a Locale>,
     /// Whether it needs a way out.
     pub(super) marketing: bool,
     /// Who writes.
@@ -102,39 +109,48 @@ fn convert(
     body: Vec<Piece>,
     found: &mut Diagnostics,
 ) -> Result<Converted, Diagnostic> {
-    let message = making.message;
-    if message.body.format == BodyFormat::Text {
+    let written = making.body;
+    if written.format == BodyFormat::Text {
         return Ok((drop_tag_lines(body), None));
     }
     let tokens = Tokens::new(&body);
-    let (document, content) = if message.body.format == BodyFormat::Markdown {
-        let content = markdown::to_html(&body, &tokens);
-        let title = format!("<!--{}-->", tokens.other_word(usize::MAX));
-        let document = html::shell(&title, language::of(&text_of(&body, " ")), &content);
-        let document = Protected {
-            html: document,
-            set_aside: Vec::new(),
-        };
-        (document, Some((content, title)))
-    } else {
-        (html::protect(&body, &tokens), None)
+    let styled = |protected, keep| {
+        html::inline_css(protected, &tokens, keep).map_err(|words| {
+            let place = written.template.place().clone();
+            Diagnostic::error("html", place, format!("the style sheet: {words}"))
+        })
     };
-    let keep = match content {
-        Some(_) => Keep::AtRules,
-        None => Keep::Rest,
+    let (document, content) = match written.format {
+        BodyFormat::Markdown => {
+            if let Some(tag) = markdown::torn_row(&body, &tokens) {
+                return Err(torn(tag));
+            }
+            let content = markdown::to_html(&body, &tokens);
+            let title = format!("<!--{}-->", tokens.other_word(usize::MAX));
+            let language = match making.language {
+                Some(language) => language.as_str(),
+                None => language::of(&text_of(&body, " ")),
+            };
+            let document = Protected {
+                html: html::shell(&title, language, &content),
+                set_aside: Vec::new(),
+            };
+            (styled(document, Keep::AtRules)?, Some((content, title)))
+        }
+        // Its styles are where they must be.
+        BodyFormat::Mjml => {
+            let language = making.language;
+            (
+                mjml::to_html(&body, &tokens, &written.template, language)?,
+                None,
+            )
+        }
+        BodyFormat::Html | BodyFormat::Text => {
+            (styled(html::protect(&body, &tokens), Keep::Rest)?, None)
+        }
     };
-    let broken = |words: String, place: Place| Diagnostic::error("html", place, words);
-    let document = html::inline_css(document, &tokens, keep).map_err(|words| {
-        broken(
-            format!("the style sheet: {words}"),
-            message.body.template.place().clone(),
-        )
-    })?;
     if let Some(tag) = tokens.displaced(&document) {
-        let written = &tag.source.text()[tag.range.clone()];
-        let words = format!("`{written}` stands where HTML has no place for it");
-        return Err(broken(words, tag.source.place_of(tag.range.clone()))
-            .help("put it between elements, or inside a text or a quoted value"));
+        return Err(displaced(tag, written.format));
     }
     let text = plain::to_text(
         content
@@ -144,7 +160,7 @@ fn convert(
     );
     let text = tokens.restore(&text);
     let search = Search {
-        body: &message.body,
+        body: written,
         tokens: &tokens,
         files: making.files,
         domain: making.sender.from.address.domain(),
@@ -164,6 +180,35 @@ fn convert(
         None => html = tokens.restore(&document),
     }
     Ok((text, Some((html, pictures))))
+}
+
+/// A loop or condition in Markdown around parts of a table's rows.
+fn torn(tag: &Tag) -> Diagnostic {
+    let written = &tag.source.text()[tag.range.clone()];
+    Diagnostic::error(
+        "html",
+        tag.source.place_of(tag.range.clone()),
+        format!("`{written}` encloses no whole row of the table, and no part of one cell"),
+    )
+    .help("a loop or condition around rows has each of its tags on a line of its own, between the rows")
+}
+
+/// A tag that is not where it was once the body is HTML.
+fn displaced(tag: &Tag, format: BodyFormat) -> Diagnostic {
+    let written = &tag.source.text()[tag.range.clone()];
+    let help = match format {
+        BodyFormat::Mjml => {
+            "put it between elements, or inside a text or a quoted value; sizes that MJML computes with (`width`, `padding`) must \
+             be written out, and `mj-head` can't depend on the recipient"
+        }
+        _ => "put it between elements, or inside a text or a quoted value",
+    };
+    Diagnostic::error(
+        "html",
+        tag.source.place_of(tag.range.clone()),
+        format!("`{written}` stands where HTML has no place for it"),
+    )
+    .help(help)
 }
 
 /// The subject as the text of a `<title>`. What it sets stays in it.

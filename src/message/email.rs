@@ -1,60 +1,41 @@
-//! The mail of a campaign, compiled: templates parsed, Markdown and CSS done, MIME skeleton laid. Per recipient the templates
-//! are rendered into the skeleton's slots, already encoded.
+//! The mail of a campaign, compiled, in each language it was written in: templates parsed, Markdown and CSS done, MIME skeleton
+//! laid. Per recipient the templates of one version are rendered into the skeleton's slots, already encoded.
 
-use std::{
-    io::Write as _,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
-
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
     EmailFacts, Files, Needs, RenderError, RenderedEmail,
     check::{Vocabulary, check, check_subject, is_built_in},
     context::{self, Fixed},
-    draft::{Drafts, Encoded, Making, drafts},
-    header,
-    pictures::{self, Picture},
-    pieces::{Piece, cut, unix_lines},
-    quoted_printable,
-    skeleton::{self, Encoding, Plan, Segment, Skeleton, Slot},
-    template::{Form, Part, Templates, read},
-    unsubscribe,
+    draft::Making,
+    payload,
+    version::Version,
 };
 use crate::model::{
-    Campaign, Diagnostic, Diagnostics, EmailAddress, EmailMessage, Excerpt, OutgoingEmail, Place,
-    Purpose, Schema, Sender, Topic,
+    Campaign, Diagnostic, Diagnostics, EmailAddress, EmailMessage, Locale, OutgoingEmail, Purpose,
+    Schema, Sender, Topic, Value,
 };
-
-/// The header that says whom a message was for that goes to somebody else, as it begins.
-const REDIRECTED_FROM: &str = "X-Campanile-Redirected-From: ";
 
 /// The mail of a campaign, compiled: templates parsed, Markdown and CSS done, MIME skeleton laid.
 pub struct EmailTemplate {
-    templates: Templates,
-    segments: Vec<Segment>,
-    /// What every message ends with.
-    shared: Vec<Arc<[u8]>>,
-    pictures: Vec<Picture>,
+    /// What was written first.
+    base: Version,
+    translations: Vec<Version>,
     needs: Needs,
     fixed: Arc<Fixed>,
     envelope_from: EmailAddress,
     marketing: bool,
-    text: Encoded,
-    html: Option<Encoded>,
-    subject_place: Place,
-    body_place: Place,
     /// The length of the longest message so far: what to make room for.
     longest: AtomicUsize,
 }
 
 impl EmailTemplate {
-    /// Compiles subject and body. `schemas` are the columns of the campaign's sources: `{{ r.field }}` that none of them has
-    /// is an error; an empty slice checks no fields. Unknown variables are errors always. Pictures are taken from `files`. A
-    /// campaign without a mail gives `None` and no findings.
+    /// Compiles subject and body, and their translations. `schemas` are the columns of the campaign's sources: `{{ r.field }}`
+    /// that none of them has is an error; an empty slice checks no fields. Unknown variables are errors always. Pictures are
+    /// taken from `files`. A campaign without a mail gives `None` and no findings.
     pub fn compile(
         campaign: &Campaign,
         sender: &Sender,
@@ -86,24 +67,28 @@ impl EmailTemplate {
                     .help("give the variable another name"),
             );
         }
-        found.extend(check(&message.subject, &vocabulary));
-        found.extend(check_subject(&message.subject));
-        found.extend(check(&message.body.template, &vocabulary));
+        for subject in message.subjects() {
+            found.extend(check(subject, &vocabulary));
+            found.extend(check_subject(subject));
+        }
+        for body in message.bodies() {
+            found.extend(check(&body.template, &vocabulary));
+        }
         if found.has_errors() {
             return (None, found);
         }
         let making = Making {
             message,
+            subject: &message.subject,
+            body: &message.body,
+            language: message.language.as_ref(),
             marketing: campaign.purpose == Purpose::Marketing,
             sender,
             files,
         };
         match Self::build(campaign, &making, topic, &mut found) {
-            Ok(template) => (Some(template), found),
-            Err(diagnostic) => {
-                found.push(diagnostic);
-                (None, found)
-            }
+            Some(template) => (Some(template), found),
+            None => (None, found),
         }
     }
 
@@ -112,88 +97,42 @@ impl EmailTemplate {
         making: &Making<'_>,
         topic: &Topic,
         found: &mut Diagnostics,
-    ) -> Result<Self, Diagnostic> {
-        let &Making {
-            message,
-            marketing,
-            sender,
-            ..
-        } = making;
-        let body_place = message.body.template.place().clone();
-        let unexpected = |words: String| Diagnostic::error("email", body_place.clone(), words);
-        let subject = cut(&message.subject)
-            .ok_or_else(|| unexpected("the subject does not parse".to_owned()))?;
-        let body = cut(&message.body.template)
-            .ok_or_else(|| unexpected("the body does not parse".to_owned()))?;
-        let Drafts {
-            text,
-            html,
-            pictures,
-        } = drafts(making, &subject, body, found)?;
-        refuse_too_large(message, &pictures)?;
-        let subject_needs = read(&subject, &[]).needs;
-
-        let mut templates = Templates::new();
-        let mut compile = |part, form, pieces: &[Piece], whole: &Excerpt| {
-            templates.add(part, form, pieces, whole).map_err(|error| {
-                Diagnostic::error(
-                    "template-syntax",
-                    error.place,
-                    format!("in the template: {}", error.message),
-                )
-            })
-        };
-        compile(Part::Subject, Form::Plain, &subject, &message.subject)?;
-        for (part, draft) in [(Part::Text, Some(&text)), (Part::Html, html.as_ref())] {
-            let Some(draft) = draft else { continue };
-            compile(part, Form::Plain, &draft.pieces, &message.body.template)?;
-            if draft.encoded == Encoded::Ahead {
-                compile(part, Form::Encoded, &draft.pieces, &message.body.template)?;
+    ) -> Option<Self> {
+        let base = Version::build(campaign, making, topic, found);
+        let mut translations = translations(campaign, making, topic, found);
+        let sender = making.sender;
+        let envelope_from = sender.envelope_from.with_ascii_domain().map_err(|words| {
+            Diagnostic::error("email", making.body.template.place().clone(), words)
+        });
+        let (base, envelope_from) = match (base, envelope_from) {
+            (Ok(base), Ok(envelope_from)) => (base, envelope_from),
+            (Err(error), _) | (_, Err(error)) => {
+                found.push(error);
+                return None;
             }
+        };
+        if found.has_errors() {
+            return None;
         }
-
-        let mut needs = subject_needs;
-        needs.merge(&text.needs);
-        if let Some(html) = &html {
-            needs.merge(&html.needs);
+        share_files(&base, &mut translations);
+        let mut needs = base.needs.clone();
+        for translation in &translations {
+            needs.merge(&translation.needs);
         }
+        needs.locale = !translations.is_empty();
         needs.variables.retain(|name| {
             campaign
                 .variables
                 .iter()
                 .any(|variable| variable.name == *name)
         });
-
-        let Skeleton { segments, shared } = skeleton::skeleton(&Plan {
-            campaign,
-            sender,
-            topic,
-            text: text.encoded.transfer(),
-            html: html.as_ref().map(|html| html.encoded.transfer()),
-            pictures: &pictures,
-            attachments: &message.attachments,
-        })
-        .map_err(|words| {
-            unexpected(format!(
-                "the sender's addresses do not make a mail: {words}"
-            ))
-        })?;
-        Ok(Self {
-            templates,
-            segments,
-            shared,
-            pictures,
+        Some(Self {
+            base,
+            translations,
             needs,
             fixed: Arc::new(Fixed::new(campaign, sender, topic)),
-            envelope_from: sender
-                .envelope_from
-                .with_ascii_domain()
-                .map_err(unexpected)?,
-            marketing,
-            text: text.encoded,
-            html: html.map(|html| html.encoded),
-            subject_place: message.subject.place().clone(),
-            body_place: body_place.clone(),
+            envelope_from,
+            marketing: making.marketing,
             longest: AtomicUsize::new(4096),
         })
     }
@@ -203,65 +142,29 @@ impl EmailTemplate {
         &self.needs
     }
 
+    /// Whether there are translations.
+    pub fn is_translated(&self) -> bool {
+        !self.translations.is_empty()
+    }
+
     /// The message for one recipient, for a transport. Fails where a template does: the recipient is then skipped as
     /// `render_error`.
     pub fn render(&self, facts: &EmailFacts<'_>) -> Result<OutgoingEmail, RenderError> {
+        let version = self.version(facts);
         let refused = |message: String| RenderError {
             message,
-            place: self.body_place.clone(),
+            place: version.body_place.clone(),
         };
         if self.marketing && facts.unsubscribe_url.is_none() {
             return Err(refused(
                 "marketing mail needs an unsubscribe link, and there is none".to_owned(),
             ));
         }
-        let to = facts.to.with_ascii_domain().map_err(&refused)?;
+        let to = facts.to.with_ascii_domain().map_err(refused)?;
         let context = context::context(&self.fixed, facts);
-        let subject = self.subject(&context)?;
         let room = self.longest.load(Ordering::Relaxed);
         let mut bytes = Vec::with_capacity(room + room / 8);
-        for segment in &self.segments {
-            match segment {
-                Segment::Fixed(fixed) => bytes.extend_from_slice(fixed),
-                Segment::Own(Slot::To) => {
-                    bytes.extend_from_slice(to.as_str().as_bytes());
-                    if let Some(own) = facts.redirected_from {
-                        write!(bytes, "\r\n{REDIRECTED_FROM}").expect("writing to memory");
-                        let length = REDIRECTED_FROM.len();
-                        header::push_unstructured(own.as_str(), length, &mut bytes);
-                    }
-                }
-                Segment::Own(Slot::Subject) => {
-                    header::push_unstructured(&subject, "Subject: ".len(), &mut bytes);
-                }
-                Segment::Own(Slot::Date) => {
-                    let date = facts.date.format("%a, %-d %b %Y %H:%M:%S +0000");
-                    write!(bytes, "{date}").expect("writing to memory");
-                }
-                Segment::Own(Slot::MessageId) => {
-                    let printable = |byte: u8| byte.is_ascii_graphic() && !b"<>".contains(&byte);
-                    if !facts.message_id.bytes().all(printable) || facts.message_id.len() > 500 {
-                        return Err(refused(format!(
-                            "{:?} is not a Message-ID",
-                            facts.message_id
-                        )));
-                    }
-                    bytes.extend_from_slice(facts.message_id.as_bytes());
-                }
-                Segment::Own(Slot::Unsubscribe) => {
-                    unsubscribe::push_headers(facts, &mut bytes).map_err(&refused)?;
-                }
-                Segment::Own(Slot::Text) => {
-                    self.push_body(Part::Text, self.text, &context, &mut bytes)?;
-                }
-                Segment::Own(Slot::Html) => {
-                    let encoded = self
-                        .html
-                        .expect("the skeleton has HTML where the template does");
-                    self.push_body(Part::Html, encoded, &context, &mut bytes)?;
-                }
-            }
-        }
+        version.render(facts, &to, &context, &mut bytes)?;
         self.longest
             .fetch_max(bytes.len().min(1 << 20), Ordering::Relaxed);
         Ok(OutgoingEmail {
@@ -269,7 +172,7 @@ impl EmailTemplate {
             to,
             message_id: facts.message_id.to_owned(),
             bytes,
-            shared: self.shared.clone(),
+            shared: version.shared.clone(),
         })
     }
 
@@ -277,97 +180,94 @@ impl EmailTemplate {
     pub fn preview(&self, facts: &EmailFacts<'_>) -> Result<RenderedEmail, RenderError> {
         let outgoing = self.render(facts)?;
         let context = context::context(&self.fixed, facts);
-        let plain = |part| -> Result<String, RenderError> {
-            let mut bytes = Vec::new();
-            self.templates
-                .render(part, Form::Plain, &context, &mut bytes)?;
-            Ok(unix_lines(&String::from_utf8_lossy(&bytes)))
-        };
+        let version = self.version(facts);
         Ok(RenderedEmail {
             outgoing,
-            subject: self.subject(&context)?,
-            text: plain(Part::Text)?,
-            html: match self.html {
-                Some(_) => Some(pictures::inline(&plain(Part::Html)?, &self.pictures)),
-                None => None,
-            },
+            subject: version.subject(&context)?,
+            text: version.plain_text(&context)?,
+            html: version.page(&context)?,
+            locale: version.locale.clone(),
         })
     }
 
-    fn subject(&self, context: &minijinja::Value) -> Result<String, RenderError> {
-        let refused = |message: String| RenderError {
-            message,
-            place: self.subject_place.clone(),
-        };
-        let mut bytes = Vec::new();
-        self.templates
-            .render(Part::Subject, Form::Plain, context, &mut bytes)?;
-        let subject = String::from_utf8(bytes).map_err(|error| refused(error.to_string()))?;
-        let subject = match subject.trim() {
-            trimmed if trimmed.len() == subject.len() => subject,
-            trimmed => trimmed.to_owned(),
-        };
-        if subject.is_empty() {
-            return Err(refused("the subject is empty".to_owned()));
+    /// The version that a recipient gets.
+    fn version(&self, facts: &EmailFacts<'_>) -> &Version {
+        if self.translations.is_empty() {
+            return &self.base;
         }
-        if subject.len() > header::MAX_SUBJECT {
-            let most = header::MAX_SUBJECT;
-            return Err(refused(format!(
-                "the subject has {} bytes; it may have {most}",
-                subject.len()
-            )));
-        }
-        header::refuse_controls(&subject, "subject").map_err(refused)?;
-        Ok(subject)
-    }
-
-    fn push_body(
-        &self,
-        part: Part,
-        encoded: Encoded,
-        context: &minijinja::Value,
-        bytes: &mut Vec<u8>,
-    ) -> Result<(), RenderError> {
-        let Encoded::Whole(encoding) = encoded else {
-            return self.templates.render(part, Form::Encoded, context, bytes);
+        let names = facts.layout.names().iter();
+        let value = names
+            .zip(facts.values)
+            .find(|(name, _)| *name == payload::LOCALE)
+            .map(|(_, value)| value);
+        let Some(Value::Text(text)) = value else {
+            return &self.base;
         };
-        let mut plain = Vec::new();
-        self.templates
-            .render(part, Form::Plain, context, &mut plain)?;
-        let plain = String::from_utf8_lossy(&plain);
-        match encoding {
-            Encoding::QuotedPrintable => {
-                let mut text = String::with_capacity(plain.len() * 9 / 8);
-                quoted_printable::encode(&plain, &mut text).expect("writing to memory");
-                bytes.extend_from_slice(text.as_bytes());
-            }
-            Encoding::Base64 => {
-                let text = STANDARD.encode(unix_lines(&plain).replace('\n', "\r\n"));
-                for line in text.as_bytes().chunks(76) {
-                    bytes.extend_from_slice(line);
-                    bytes.extend_from_slice(b"\r\n");
-                }
-            }
+        let locales = self
+            .translations
+            .iter()
+            .filter_map(|version| version.locale.as_ref());
+        match Locale::closest(text, locales) {
+            Some(at) => &self.translations[at],
+            None => &self.base,
         }
-        Ok(())
     }
 }
 
-/// Pictures count as attachments do.
-fn refuse_too_large(message: &EmailMessage, pictures: &[Picture]) -> Result<(), Diagnostic> {
-    let attached = message.attachments.iter().map(|file| file.bytes.len());
-    let shown = pictures.iter().map(|picture| picture.bytes.len());
-    let bytes = attached.chain(shown).sum::<usize>() as u64;
-    if pictures.is_empty() || bytes <= message.most_attached.bytes() {
-        return Ok(());
+/// The translations. What a locale has no subject or body for is that of the next wider one, in the end what was written first.
+fn translations(
+    campaign: &Campaign,
+    making: &Making<'_>,
+    topic: &Topic,
+    found: &mut Diagnostics,
+) -> Vec<Version> {
+    let message: &EmailMessage = making.message;
+    let mut versions = Vec::with_capacity(message.translations.len());
+    for translation in &message.translations {
+        let wider = || {
+            let locales: Vec<_> = translation.locale.and_wider().collect();
+            locales.into_iter().filter_map(|locale| {
+                let mut all = message.translations.iter();
+                all.find(|other| other.locale == locale)
+            })
+        };
+        let making = Making {
+            subject: wider()
+                .find_map(|other| other.subject.as_ref())
+                .unwrap_or(&message.subject),
+            body: wider()
+                .find_map(|other| other.body.as_ref())
+                .unwrap_or(&message.body),
+            language: Some(&translation.locale),
+            ..*making
+        };
+        let mut findings = Diagnostics::new();
+        let built = Version::build(campaign, &making, topic, &mut findings);
+        // What a translation shares with others was found there.
+        for finding in findings {
+            if found.iter().all(|known| *known != finding) {
+                found.push(finding);
+            }
+        }
+        match built {
+            Ok(mut version) => {
+                version.locale = Some(translation.locale.clone());
+                versions.push(version);
+            }
+            Err(error) => found.push(error),
+        }
     }
-    let words = format!(
-        "pictures and attachments have {}KB together, more than {}",
-        bytes.div_ceil(1000),
-        message.most_attached
-    );
-    Err(
-        Diagnostic::error("too-large", message.body.template.place().clone(), words)
-            .help("make the pictures smaller, or link to them on the web"),
-    )
+    versions
+}
+
+/// Attachments are the same in all versions, and kept once.
+fn share_files(base: &Version, translations: &mut [Version]) {
+    for block in translations
+        .iter_mut()
+        .flat_map(|version| &mut version.shared)
+    {
+        if let Some(same) = base.shared.iter().find(|known| *known == block) {
+            *block = Arc::clone(same);
+        }
+    }
 }

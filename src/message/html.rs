@@ -111,7 +111,7 @@ fn opens_rows(before: &str, behind: &[Piece]) -> bool {
 
 /// Where in HTML a place is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Context {
+pub(super) enum Context {
     /// Between elements, or in their text.
     Data,
     /// Inside `<…>`, in a quoted value where there is a quote.
@@ -124,14 +124,25 @@ enum Context {
 
 /// An element whose content is text to its end tag; `No` for all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Raw {
+pub(super) enum Raw {
     No,
     Element(&'static str),
 }
 
+/// Elements whose content is text to their end tag, those of MJML among them.
+const RAW: [&str; 7] = [
+    "style",
+    "script",
+    "title",
+    "textarea",
+    "mj-style",
+    "mj-title",
+    "mj-preview",
+];
+
 impl Context {
     /// The context behind `text`.
-    fn after(mut self, text: &str) -> Self {
+    pub(super) fn after(mut self, text: &str) -> Self {
         let mut rest = text;
         while let Some(first) = rest.as_bytes().first() {
             let mut step = 1;
@@ -141,7 +152,7 @@ impl Context {
                     Self::Comment
                 }
                 Self::Data if *first == b'<' && begins_tag(rest) => {
-                    let name = ["style", "script", "title", "textarea"]
+                    let name = RAW
                         .into_iter()
                         .find(|name| starts_with_tag(&rest[1..], name));
                     Self::Tag(None, name.map_or(Raw::No, Raw::Element))

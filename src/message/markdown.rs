@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use comrak::{Options, markdown_to_html};
 
 use super::{
-    pieces::{Piece, Step, TagKind},
+    pieces::{Piece, Step, Tag, TagKind},
     tokens::Tokens,
 };
 
@@ -156,6 +156,37 @@ impl<'a> Line<'a> {
         (fits && !rule && (behind.is_empty() || behind.starts_with([' ', '\t'])))
             .then(|| format!("{indent}{}{sign} ", &rest[..digits]))
     }
+}
+
+/// The first tag of a statement that begins in one cell of a table and ends in another, or in none: what it encloses would be
+/// no whole row.
+pub(super) fn torn_row<'t>(pieces: &[Piece], tokens: &'t Tokens) -> Option<&'t Tag> {
+    let text = tokens.protect(pieces);
+    let mut in_table = false;
+    for line in text.lines() {
+        if is_delimiter_row(line) {
+            in_table = true;
+        } else if line.trim().is_empty() {
+            in_table = false;
+        }
+        if !in_table || Line::new(line, tokens).tags.len() == 1 {
+            continue;
+        }
+        for cell in line.split('|') {
+            let mut open = Vec::new();
+            for tag in tags_in(cell, tokens) {
+                match tokens.tags()[tag].step() {
+                    Step::Open => open.push(tag),
+                    Step::Close if open.pop().is_none() => return Some(&tokens.tags()[tag]),
+                    _ => {}
+                }
+            }
+            if let Some(tag) = open.first() {
+                return Some(&tokens.tags()[*tag]);
+            }
+        }
+    }
+    None
 }
 
 /// Finds the home of each line of tags.
@@ -335,6 +366,31 @@ mod tests {
             html("{% if a %}\n- x\n\nText\n{% endif %}\n"),
             "[if a]\n<ul>\n<li>x</li>\n</ul>\n<p>Text</p>\n[endif]\n"
         );
+    }
+
+    #[test]
+    fn a_loop_that_tears_a_row_is_found() {
+        let torn = |markdown: &str| {
+            let pieces = cut(&Excerpt::whole(&SourceFile::new("t.md", markdown))).unwrap();
+            let tokens = Tokens::new(&pieces);
+            torn_row(&pieces, &tokens).map(|tag| tag.code.trim().to_owned())
+        };
+        let table =
+            |rows: &str| format!("| a | b |\n|---|---|\n{rows}\n\n{{% if x %}} | {{% endif %}}\n");
+        for rows in [
+            "{% for x in y %}| {{ x }} | {{ x }} |{% endfor %}",
+            "{% for x in y %}| {{ x }} |\n{% endfor %}",
+            "| {% for x in y %} | {% endfor %} |",
+        ] {
+            assert_eq!(torn(&table(rows)).as_deref(), Some("for x in y"), "{rows}");
+        }
+        for rows in [
+            "{% for x in y %}\n| {{ x }} | {{ x }} |\n{% endfor %}",
+            "| {% if x %}a{% else %}b{% endif %} | c |",
+            "{% for x in y %}\n| {% if x %}a{% endif %} | c |\n{% endfor %}",
+        ] {
+            assert_eq!(torn(&table(rows)), None, "{rows}");
+        }
     }
 
     #[test]

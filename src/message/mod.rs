@@ -16,6 +16,8 @@ mod header;
 mod html;
 mod language;
 mod markdown;
+mod mjml;
+mod mjml_structure;
 mod pictures;
 mod pieces;
 mod plain;
@@ -28,6 +30,7 @@ mod template;
 mod tokens;
 mod unsubscribe;
 mod value;
+mod version;
 
 #[cfg(test)]
 mod tests;
@@ -37,7 +40,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use chrono::{DateTime, Utc};
 
 use crate::model::{
-    Diagnostic, EmailAddress, Media, OccurrenceName, OutgoingEmail, Place, Value, Zone,
+    Diagnostic, EmailAddress, Locale, Media, OccurrenceName, OutgoingEmail, Place, Value, Zone,
 };
 use payload::Layout;
 
@@ -50,6 +53,8 @@ pub struct Needs {
     pub fields: Option<BTreeSet<String>>,
     /// Variables by name.
     pub variables: BTreeSet<String>,
+    /// The recipient's language.
+    pub locale: bool,
 }
 
 impl Needs {
@@ -63,6 +68,7 @@ impl Needs {
             _ => None,
         };
         self.variables.extend(other.variables.iter().cloned());
+        self.locale |= other.locale;
     }
 }
 
@@ -123,6 +129,8 @@ pub struct RenderedEmail {
     pub text: String,
     /// The HTML, where the body is not plain text, as a browser shows it: its pictures stand in it.
     pub html: Option<String>,
+    /// Which translation it is; `None`: what was written first.
+    pub locale: Option<Locale>,
 }
 
 /// A template that failed on a recipient.

@@ -6,6 +6,9 @@ use crate::model::{Recipient, Value};
 
 use super::Needs;
 
+/// The name under which the recipient's language is frozen: no field and no variable can have it.
+pub const LOCALE: &str = "@locale";
+
 /// The names of the values in each payload of a run: `r.name` for a field, `first_name` for a variable. Cloning is cheap.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
@@ -31,7 +34,8 @@ impl Layout {
             .into_iter()
             .filter(|name| needs.variables.contains(*name))
             .map(ToOwned::to_owned);
-        Self(fields.chain(variables).collect())
+        let locale = needs.locale.then(|| LOCALE.to_owned());
+        Self(fields.chain(variables).chain(locale).collect())
     }
 
     /// The names, in order.
@@ -44,6 +48,10 @@ impl Layout {
         self.0
             .iter()
             .map(|name| match name.strip_prefix("r.") {
+                None if name == LOCALE => recipient
+                    .role(|roles| &roles.locale)
+                    .map(|locale| locale.as_str().into())
+                    .unwrap_or_default(),
                 Some(field) => recipient.get(field).cloned().unwrap_or_default(),
                 None => variables
                     .iter()

@@ -13,7 +13,7 @@ use lettre::{
 };
 
 use super::{header, pictures::Picture};
-use crate::model::{Attachment, Campaign, Mailbox, Purpose, Sender, Topic};
+use crate::model::{Attachment, Campaign, Locale, Mailbox, Purpose, Sender, Topic};
 
 /// What differs from message to message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +88,8 @@ pub(super) struct Plan<'a> {
     pub(super) sender: &'a Sender,
     /// What they are about.
     pub(super) topic: &'a Topic,
+    /// The language they are written in, where it is known.
+    pub(super) language: Option<&'a Locale>,
     /// How the text travels.
     pub(super) text: Encoding,
     /// How the HTML travels, where there is any.
@@ -143,6 +145,10 @@ pub(super) fn skeleton(plan: &Plan<'_>) -> Result<Skeleton, String> {
         Purpose::Marketing => raw("Precedence", "bulk"),
         Purpose::Transactional => raw("Auto-Submitted", "auto-generated"),
     });
+    // RFC 3282 §2.
+    if let Some(language) = plan.language {
+        builder = builder.raw_header(raw("Content-Language", language.as_str()));
+    }
     let text = || {
         SinglePart::builder()
             .header(ContentType::TEXT_PLAIN)

@@ -232,6 +232,7 @@ pub(super) fn read(pieces: &[Piece], asked: &[&str]) -> Reading {
         needs: Needs {
             fields: Some(BTreeSet::new()),
             variables: BTreeSet::new(),
+            locale: false,
         },
         captures: false,
         always: vec![false; asked.len()],

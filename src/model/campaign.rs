@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use chrono::{NaiveDate, NaiveTime};
 
 use super::{
-    ApprovalRule, CampaignId, Channel, Excerpt, Mailbox, Percentage, Period, Place, Purpose,
+    ApprovalRule, CampaignId, Channel, Excerpt, Locale, Mailbox, Percentage, Period, Place, Purpose,
     Rollout, SenderName, Size, SourceFile, SourceName, StopIf, TopicName, TransportName, Zone,
     run::named, section::from_toml_string,
 };
@@ -255,10 +255,45 @@ pub struct EmailMessage {
     pub subject: Excerpt,
     /// The body, a Jinja template.
     pub body: Body,
+    /// The language they are written in, where the file says it.
+    pub language: Option<Locale>,
+    /// What was written in other languages, by locale.
+    pub translations: Vec<Translation>,
     /// Files that go with every message, in order.
     pub attachments: Vec<Attachment>,
     /// The most bytes that attachments and pictures of a message may have together.
     pub most_attached: Size,
+}
+
+impl EmailMessage {
+    /// All subjects, those of the translations behind.
+    pub fn subjects(&self) -> impl Iterator<Item = &Excerpt> {
+        let translated = self.translations.iter();
+        std::iter::once(&self.subject).chain(translated.filter_map(|other| other.subject.as_ref()))
+    }
+
+    /// All bodies, those of the translations behind.
+    pub fn bodies(&self) -> impl Iterator<Item = &Body> {
+        let translated = self.translations.iter();
+        std::iter::once(&self.body).chain(translated.filter_map(|other| other.body.as_ref()))
+    }
+
+    /// The translation for a recipient whose language is `text`; `None`: what was written first.
+    pub fn translation_for(&self, text: &str) -> Option<&Locale> {
+        let at = Locale::closest(text, self.translations.iter().map(|other| &other.locale))?;
+        Some(&self.translations[at].locale)
+    }
+}
+
+/// Subject and body in another language, or one of them.
+#[derive(Clone, Debug)]
+pub struct Translation {
+    /// The language.
+    pub locale: Locale,
+    /// The subject.
+    pub subject: Option<Excerpt>,
+    /// The body.
+    pub body: Option<Body>,
 }
 
 /// A file that goes with a message, read and checked.
@@ -303,6 +338,8 @@ pub enum BodyFormat {
     Markdown,
     /// HTML: a text alternative is made of it.
     Html,
+    /// MJML: HTML for mail programs is made of it, and a text alternative.
+    Mjml,
     /// Plain text.
     Text,
 }

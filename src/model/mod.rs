@@ -9,6 +9,7 @@ mod delivery;
 mod diagnostic;
 mod hold;
 mod identity;
+mod locale;
 mod media;
 mod name;
 mod occurrence;
@@ -33,7 +34,8 @@ pub use address::{EmailAddress, Mailbox, mask};
 pub use approval::{Approval, ApprovalRule, Part};
 pub use campaign::{
     Attachment, Audience, Body, BodyFormat, Campaign, Cooldown, Cron, Dedupe, EmailMessage,
-    InDoubtPolicy, Keys, Missed, OnBroken, Reach, ReachMode, Schedule, Timing, Variable,
+    InDoubtPolicy, Keys, Missed, OnBroken, Reach, ReachMode, Schedule, Timing, Translation,
+    Variable,
 };
 pub use channel::Channel;
 pub use clock::{Clock, SystemClock};
@@ -41,6 +43,7 @@ pub use delivery::{Delivery, DeliveryId, SkipReason, Status};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, closest};
 pub use hold::{HoldReason, Remedy};
 pub use identity::{AddressHash, Identity, RecipientHash};
+pub use locale::Locale;
 pub use media::{Media, MediaError, refuse_program};
 pub use name::{
     CampaignId, EnvironmentName, NameError, SenderName, SourceName, TopicName, TransportName,

@@ -140,6 +140,9 @@ pub struct Plan {
     pub by_channel: BTreeMap<Channel, u64>,
     /// Matching recipients with a valid address, by channel.
     pub reachable: BTreeMap<Channel, u64>,
+    /// Matching recipients by the translation they get, `""` for what was written first; empty where nothing is translated.
+    #[serde(default)]
+    pub by_locale: BTreeMap<String, u64>,
     /// Deliveries that are not sent, by reason.
     pub skipped: BTreeMap<SkipReason, u64>,
     /// Some of those that are sent to.

@@ -87,6 +87,9 @@ impl Resolver {
             if let Some(fates) = &mut tally.fates {
                 sifted.fates.drain_to(fates)?;
             }
+            for (locale, n) in sifted.by_locale {
+                *tally.by_locale.entry(locale).or_default() += n;
+            }
             for (channel, n) in sifted.reachable {
                 *tally.reachable.entry(channel).or_default() += n;
             }

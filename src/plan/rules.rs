@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     message::payload::Layout,
-    model::{Campaign, CampaignId, Identity, Purpose, Rate, Safety, SourceName, Value},
+    model::{Campaign, CampaignId, Identity, Purpose, Rate, Recipient, Safety, SourceName, Value},
 };
 
 use super::digest;
@@ -89,6 +89,17 @@ impl Rules {
     pub(super) fn capped(mut self, cap: Option<Rate>) -> Self {
         self.cap = cap.filter(|_| self.campaign.purpose == Purpose::Marketing);
         self
+    }
+
+    /// The translation that a recipient gets, empty for what was written first; `None` where nothing is translated.
+    pub(super) fn translation_for(&self, recipient: &Recipient) -> Option<String> {
+        let email = self.campaign.email.as_ref()?;
+        if email.translations.is_empty() {
+            return None;
+        }
+        let locale = recipient.role(|roles| &roles.locale).unwrap_or_default();
+        let translation = email.translation_for(&locale);
+        Some(translation.map(ToString::to_string).unwrap_or_default())
     }
 
     /// The variables' names and values.

@@ -95,6 +95,8 @@ pub(super) struct Sifted {
     pub(super) fates: Fates,
     /// Matching recipients with a valid address, by channel.
     pub(super) reachable: BTreeMap<Channel, u64>,
+    /// Rows that matched, by the translation they get.
+    pub(super) by_locale: BTreeMap<String, u64>,
     /// What is left to be sorted.
     pub(super) pile: Pile,
     /// The first problems, in words.
@@ -151,6 +153,9 @@ impl Sieve {
             return;
         };
         sifted.matched += 1;
+        if let Some(locale) = rules.translation_for(&recipient) {
+            *sifted.by_locale.entry(locale).or_default() += 1;
+        }
         let hash = rules.identity.recipient(name, &recipient.key).0;
         let key = |channel| candidate::key(hash, Order::new(position, channel));
         let head = Head {

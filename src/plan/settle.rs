@@ -29,6 +29,7 @@ use super::{
 pub(super) struct Tally {
     pub(super) totals: Totals,
     pub(super) reachable: BTreeMap<Channel, u64>,
+    pub(super) by_locale: BTreeMap<String, u64>,
     pub(super) problems: Vec<String>,
     /// Rows that `keys` do not name.
     pub(super) unasked: u64,
@@ -188,6 +189,7 @@ impl<'a> Settler<'a> {
             totals: tally.totals,
             by_channel: tally.by_channel,
             reachable: tally.reachable,
+            by_locale: tally.by_locale,
             skipped: tally.skipped,
             sample: self.sampler.finish(),
             problems: tally.problems,

@@ -11,6 +11,7 @@ mod reach;
 mod rollout;
 mod schedule;
 mod surroundings;
+mod translations;
 mod variables;
 
 use std::{cell::RefCell, collections::BTreeSet, str::FromStr};

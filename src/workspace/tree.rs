@@ -1,6 +1,6 @@
 //! The text files of a workspace in memory: what a load is made of, and what a run is pinned to.
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{collections::BTreeMap, io, ops::Bound, sync::Arc};
 
 use super::{
     Location,
@@ -156,6 +156,14 @@ impl Tree {
         paths.sort_unstable();
         paths.dedup();
         paths.into_iter()
+    }
+
+    /// The files whose paths start so, in order.
+    pub(super) fn paths_starting<'a>(&'a self, start: &'a str) -> impl Iterator<Item = &'a str> {
+        self.files
+            .range::<str, _>((Bound::Included(start), Bound::Unbounded))
+            .map(|(path, _)| path.as_str())
+            .take_while(move |path| path.starts_with(start))
     }
 
     /// The files under a folder (`"campaigns/"`) with an ending (`".toml"`), in order.

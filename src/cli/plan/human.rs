@@ -43,6 +43,9 @@ fn show(plan: &Plan, output: &mut Output) -> Result<(), Failure> {
     facts.add("to send", thousands(totals.to_send));
     facts.add("by channel", by_name(counted(&plan.by_channel)));
     facts.add("reachable", by_name(counted(&plan.reachable)));
+    if !plan.by_locale.is_empty() {
+        facts.add("languages", languages(&plan.by_locale));
+    }
     facts.add("skipped", by_name(counted(&plan.skipped)));
     facts.add("digest", plan.digest.as_str());
     match &plan.outlook {
@@ -248,4 +251,17 @@ fn moved(n: u64, causes: &[Cause]) -> String {
         ));
     }
     lines.join("\n")
+}
+
+/// `de 120, fr 3, not translated 80`
+fn languages(by_locale: &std::collections::BTreeMap<String, u64>) -> String {
+    let mut parts: Vec<String> = by_locale
+        .iter()
+        .filter(|(locale, _)| !locale.is_empty())
+        .map(|(locale, n)| format!("{locale} {}", thousands(*n)))
+        .collect();
+    if let Some(n) = by_locale.get("") {
+        parts.push(format!("not translated {}", thousands(*n)));
+    }
+    parts.join(", ")
 }

@@ -53,6 +53,7 @@ fn object(plan: &Plan, unmasked: bool) -> Value {
         "campaign": plan.campaign, "occurrence": plan.occurrence, "digest": plan.digest,
         "total": plan.totals.total, "matched": plan.totals.matched, "to_send": plan.totals.to_send,
         "by_channel": per_channel(&plan.by_channel), "reachable": per_channel(&plan.reachable),
+        "by_locale": plan.by_locale,
         "skipped": plan.skipped, "hold": plan.hold, "hold_words": plan.hold_words, "funnel": funnel,
         "safety": safety::object(&plan.safety, unmasked),
         "starts": outlook.and_then(|outlook| outlook.starts),

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     control::{Command, Preview, Session},
-    model::{CampaignId, Channel},
+    model::{CampaignId, Channel, Locale},
     workspace::Location,
 };
 
@@ -44,6 +44,9 @@ pub(super) struct Arguments {
     /// Whose message; the first that matches if not given
     #[arg(long, value_name = "KEY")]
     recipient: Option<String>,
+    /// As if this were the recipient's language
+    #[arg(long, value_name = "LOCALE")]
+    locale: Option<Locale>,
     /// On which channel
     #[arg(long, value_name = "CHANNEL", default_value = "email")]
     channel: Channel,
@@ -77,6 +80,7 @@ async fn carry_out(
     let command = Command::Preview {
         campaign: arguments.campaign,
         recipient: arguments.recipient,
+        locale: arguments.locale,
     };
     let preview = answer!(desk, command, Preview)?;
     if output.is_json() {
@@ -103,6 +107,11 @@ fn show(preview: &Preview, output: &mut Output) -> Result<(), Failure> {
             None if name == "Subject" => facts.add(name, preview.subject.as_str()),
             None => {}
         }
+    }
+    match preview.locale.as_deref() {
+        Some("") => facts.add("Language", "not translated"),
+        Some(locale) => facts.add("Language", locale),
+        None => {}
     }
     for line in facts.lines() {
         output.line(line)?;
@@ -137,7 +146,7 @@ fn object(preview: &Preview, unmasked: bool) -> Value {
         .collect();
     json!({
         "key": shown(&preview.key, mask::key), "channel": Channel::Email,
-        "address": shown(&preview.address, crate::model::mask), "way": preview.way,
+        "address": shown(&preview.address, crate::model::mask), "way": preview.way, "locale": preview.locale,
         "subject": shown(&preview.subject, mask::words), "text": shown(&preview.text, mask::words),
         "html": preview.html.as_deref().map(|html| shown(html, mask::words)), "variables": variables,
         "not_sent": preview.not_sent.as_deref().map(|words| shown(words, mask::words)),
@@ -195,6 +204,7 @@ mod tests {
             text: "Hi Ada\u{1b}[2J\n".to_owned(),
             html: Some("<p>Hi Ada".to_owned()),
             eml: b"From: =?utf-8?B?WsO8cmljaA==?= <news@acme.example>\r\nTo: ada@example.org\r\nSubject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?=\r\nX-Other: 1\r\n\r\nHi".to_vec(),
+            locale: None,
             variables: vec![("contact".to_owned(), "ada@example.org".to_owned())],
             not_sent: Some("unsubscribed".to_owned()),
         }
@@ -204,6 +214,7 @@ mod tests {
         Arguments {
             campaign: "a".parse().unwrap(),
             recipient: None,
+            locale: None,
             channel: Channel::Email,
             out,
         }

@@ -3,7 +3,9 @@
 mod files;
 mod findings;
 mod mime;
+mod mjml;
 mod printing;
+mod translations;
 
 use std::sync::Arc;
 
@@ -54,6 +56,8 @@ fn mail(format: BodyFormat, subject: &str, body: &str) -> Mail {
             template: excerpt("campaigns/a.md", body),
             format,
         },
+        language: None,
+        translations: Vec::new(),
         attachments: Vec::new(),
         most_attached: Size::megabytes(10),
     });

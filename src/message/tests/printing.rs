@@ -161,6 +161,7 @@ fn only_what_is_read_is_needed() {
         Needs {
             fields: Some(["age", "name"].map(str::to_owned).into()),
             variables: ["amount".to_owned()].into(),
+            locale: false,
         }
     );
     assert_eq!(

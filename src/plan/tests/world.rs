@@ -246,6 +246,7 @@ impl World {
         let needs = Needs {
             fields: Some(["mail".to_owned()].into()),
             variables: ["length".to_owned()].into(),
+            locale: false,
         };
         Layout::new(&needs, schema().names(), ["name", "length"])
     }

@@ -1,7 +1,10 @@
 //! `[email]`: the mail.
 
-use super::attachments;
-use super::surroundings::{Surroundings, undeclared};
+use super::{
+    attachments,
+    surroundings::{Surroundings, undeclared},
+    translations,
+};
 use crate::model::{
     Body, BodyFormat, Channel, Diagnostic, EmailMessage, Excerpt, Item, Mailbox, Section,
     TransportName,
@@ -29,6 +32,8 @@ pub(super) fn read(section: Section<'_>, around: &Surroundings<'_>) -> Option<Em
             None
         }
     };
+    let language = section.take("language");
+    let translations = translations::read(&section, body.as_ref(), around);
     let most_attached = around
         .settings
         .map_or(MOST_ATTACHED, |settings| settings.most_attached);
@@ -39,6 +44,8 @@ pub(super) fn read(section: Section<'_>, around: &Surroundings<'_>) -> Option<Em
         from,
         subject: subject?,
         body: body?,
+        language,
+        translations,
         attachments,
         most_attached,
     })
@@ -71,17 +78,18 @@ fn via(item: &Item<'_>, around: &Surroundings<'_>) -> Option<TransportName> {
     }
 }
 
-fn subject(item: &Item<'_>) -> Option<Excerpt> {
+pub(super) fn subject(item: &Item<'_>) -> Option<Excerpt> {
     let subject: Excerpt = item.read()?;
+    let name = &item.name.key;
     if subject.text().trim().is_empty() {
-        return item.error("wrong-value", "`subject` is empty");
+        return item.error("wrong-value", format!("`{name}` is empty"));
     }
     if let Some((at, found)) = subject.text().char_indices().find(|(_, c)| c.is_control()) {
         return item.report(
             Diagnostic::error(
                 "wrong-value",
                 subject.place_of(at..at + found.len_utf8()),
-                "`subject` has a line break or another control character",
+                format!("`{name}` has a line break or another control character"),
             )
             .help("write it on one line"),
         );
@@ -106,11 +114,11 @@ fn body_file(item: &Item<'_>, around: &Surroundings<'_>) -> Option<Body> {
         Some("md") => BodyFormat::Markdown,
         Some("html") => BodyFormat::Html,
         Some("txt") => BodyFormat::Text,
-        Some("mjml") => return item.error("not-built", "`body`: MJML is not built yet"),
+        Some("mjml") => BodyFormat::Mjml,
         _ => {
             return item.error(
                 "wrong-value",
-                format!("`body`: {path:?} is not a file that ends in .md, .html or .txt"),
+                format!("`body`: {path:?} is not a file that ends in .md, .html, .mjml or .txt"),
             );
         }
     };

@@ -218,8 +218,7 @@ mode = "all"
 [email]
 via = "main"
 subject = "s"
-body = "renewal.mjml"
-attachments = ["terms.pdf"]
+body_text = "x"
 [sms]
 via = "text"
 text = "Hi"
@@ -232,7 +231,7 @@ name = "t"
 "#;
     let found = findings(text);
     let expected = [
-        "2:1", "5:11", "8:12", "10:1", "12:8", "16:8", "17:1", "18:2", "21:2", "23:2", "25:3",
+        "2:1", "5:11", "8:12", "10:1", "12:8", "17:2", "20:2", "22:2", "24:3",
     ];
     let places: Vec<_> = found
         .iter()
@@ -298,7 +297,7 @@ body_html = "x"
             "22:7: there is no transport `mian` (did you mean `main`?)",
             "24:6: `subject` has a line break or another control character (write it on one line)",
             "26:8: there is no text file campaigns/x/bodi.md in the workspace (did you mean `body.md`?)",
-            "27:1: unknown key `body_html` in [email] (known here: via, from, subject, body, body_text)",
+            "27:1: unknown key `body_html` in [email] (known here: via, from, subject, body, body_text, language, subjects, attachments)",
         ]
     );
 }
