@@ -14,11 +14,13 @@ mod outlook;
 mod people;
 mod person;
 mod planning;
+mod preferences;
 mod preview;
 mod replanning;
 mod runs;
 mod sending;
 mod status;
+mod views;
 mod waits;
 mod way_out;
 
@@ -38,10 +40,11 @@ use crate::{
     model::{CampaignId, Clock, EnvironmentName, Identity, RunId, Schema, SourceName},
     source::SourceError,
     store::{Lease, Lock, Store},
-    workspace::{Additions, Location, Settings, Snapshot, Tree},
+    workspace::{Additions, Loaded, Location, Settings, Snapshot, Tree},
 };
 
 pub use builder::Builder;
+pub use preferences::{Preference, Preferences};
 pub use way_out::OptOut;
 
 /// An open workspace with its store.
@@ -82,6 +85,10 @@ pub struct Engine {
     unusable_ways: Mutex<BTreeMap<crate::model::TransportName, String>>,
     /// The last load has not been noted in the store yet.
     to_be_noted: AtomicBool,
+    /// The campaign of the run that a message was last shown of: most views are of the same run.
+    viewed: Mutex<Option<(RunId, Arc<Loaded>)>>,
+    /// When messages that nobody can read any more were last dropped.
+    views_dropped_at: Mutex<Option<chrono::DateTime<chrono::Utc>>>,
     /// The workspace's files are gone: an unmounted disk, until they are back.
     files_gone: AtomicBool,
 }

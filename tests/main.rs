@@ -15,6 +15,7 @@ mod laws;
 mod limits;
 mod mail;
 mod messages;
+mod pages;
 mod person;
 mod plan;
 mod policy;

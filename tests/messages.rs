@@ -563,3 +563,50 @@ fn a_loop_that_tears_the_row_of_a_table_says_what_to_do() {
     );
     workspace.run(["check"]).code(0);
 }
+
+#[test]
+fn the_daemon_notices_a_new_translation_and_a_new_picture() {
+    let workspace = Workspace::new()
+        .replace(
+            "campanile.toml",
+            "email = \"email\"",
+            "email = \"email\"\nlocale = \"name\"",
+        )
+        .people(&["1,ada@example.org,de,36"])
+        .file("campaigns/a.toml", &campaign("body = \"a.md\""))
+        .file("campaigns/a.md", "Hi\n\n![Logo](logo.png)\n")
+        .file("campaigns/b.toml", &campaign("body_text = \"x\""));
+    write(&workspace, "campaigns/logo.png", PNG);
+    let _daemon = workspace.serve();
+    let state = || {
+        let status = workspace.run(["status", "--json"]).code(0).json();
+        status["campaigns"][0]["state"].clone()
+    };
+    // Something else changes first: what is kept as it is stays under watch.
+    workspace.write("campaigns/b.toml", "topic = ");
+    crate::support::wait_for("the other to be broken", || {
+        let status = workspace.run(["status", "--json"]).code(0).json();
+        (status["campaigns"][1]["state"] == "broken").then_some(())
+    });
+    write(&workspace, "campaigns/logo.png", b"no picture");
+    crate::support::wait_for("the campaign to be broken", || {
+        (state() == "broken").then_some(())
+    });
+    write(&workspace, "campaigns/logo.png", PNG);
+    crate::support::wait_for("the campaign to be mended", || {
+        (state() == "ready").then_some(())
+    });
+    workspace.write("campaigns/a.de.md", "Hallo {{ nobody }}\n");
+    crate::support::wait_for("the translation to be checked", || {
+        (state() == "broken").then_some(())
+    });
+    workspace.write("campaigns/a.de.md", "Hallo\n");
+    crate::support::wait_for("the translation to be mended", || {
+        (state() == "ready").then_some(())
+    });
+    workspace.run(["send", "a", "--yes"]).code(0);
+    let Some(messages) = read(&workspace) else {
+        return;
+    };
+    assert!(messages[0]["plain"].as_str().unwrap().starts_with("Hallo"));
+}

@@ -13,7 +13,7 @@ use crate::{
     message::{
         self, EmailFacts,
         dkim::{self, Signing},
-        links::{Claim, Links},
+        links::{Claim, LinkKind, Links},
         payload::{self, Layout},
     },
     model::{Channel, EmailAddress, Outgoing, Purpose, Run},
@@ -68,14 +68,18 @@ impl RunWork {
         let own: EmailAddress = claimed.address.parse()?;
         let (to, redirected_from) = guard.really_to(&own);
         let values = payload::decode(&claimed.payload)?;
-        let unsubscribe_url = (self.run.purpose == Purpose::Marketing).then(|| {
-            self.links.load().unsubscribe_url(&Claim {
-                delivery: claimed.id,
-                address: claimed.address_hash,
-                recipient: claimed.recipient,
-                topic: self.run.topic.clone(),
-            })
-        });
+        let links = self.links.load();
+        let claim = Claim {
+            delivery: claimed.id,
+            address: claimed.address_hash,
+            recipient: claimed.recipient,
+            topic: self.run.topic.clone(),
+        };
+        let link = |kind, shown: bool| shown.then(|| links.url(kind, &claim));
+        let is_marketing = self.run.purpose == Purpose::Marketing;
+        let unsubscribe_url = link(LinkKind::Unsubscribe, is_marketing);
+        let view_url = link(LinkKind::View, template.shows_view());
+        let preferences_url = link(LinkKind::Preferences, template.shows_preferences());
         let facts = EmailFacts {
             to,
             redirected_from,
@@ -88,6 +92,8 @@ impl RunWork {
             message_id: &self.message_id(claimed, channel),
             unsubscribe_url: unsubscribe_url.as_deref(),
             unsubscribe_mailto: self.unsubscribe_mailto.as_ref(),
+            view_url: view_url.as_deref(),
+            preferences_url: preferences_url.as_deref(),
         };
         let mut mail = template.render(&facts).map_err(|error| error.to_string())?;
         let signing = self.signing.load();

@@ -169,6 +169,8 @@ impl Builder {
             next_due: Mutex::default(),
             unusable_ways: Mutex::default(),
             to_be_noted: AtomicBool::new(false),
+            viewed: Mutex::default(),
+            views_dropped_at: Mutex::default(),
             files_gone: AtomicBool::new(false),
         });
         engine.recall_histories().await?;

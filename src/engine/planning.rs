@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     control::{Refused, RefusedKind},
-    message::payload::Layout,
+    message::{EmailTemplate, payload::Layout},
     model::{
         CampaignId, Channel, Cooldown, HoldReason, Occurrence, OccurrenceName, Run, RunId,
         RunState, Totals,
@@ -246,6 +246,9 @@ impl Engine {
             Opened::Exists(run) => return Err(sent_already(&run)),
         };
         tracing::info!(run = %run.id, campaign = %run.campaign, occurrence = %run.occurrence, "planning");
+        if loaded.email.as_ref().is_some_and(EmailTemplate::shows_view) {
+            store.keep_views(lease, run.id).await?;
+        }
         let planned = match layout {
             Ok(layout) => {
                 let layout = Some(layout);

@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     control::{Preview, Refused, RefusedKind, SendOffer},
-    message::{self, EmailFacts, EmailTemplate, links::Claim, payload::LOCALE},
+    message::{
+        self, EmailFacts, EmailTemplate,
+        links::{Claim, LinkKind},
+        payload::LOCALE,
+    },
     model::{
         AddressHash, CampaignId, Channel, DeliveryId, EmailAddress, Locale, Occurrence,
         OccurrenceName, Outcomes, Outgoing, Permit, Purpose, RecipientHash,
@@ -257,7 +261,10 @@ impl Engine {
             recipient: RecipientHash([0; 16]),
             topic: loaded.topic.name.clone(),
         };
-        let url = self.links.load().unsubscribe_url(&claim);
+        let links = self.links.load();
+        let link = |kind| links.url(kind, &claim);
+        let url = link(LinkKind::Unsubscribe);
+        let (view, preferences) = (link(LinkKind::View), link(LinkKind::Preferences));
         let settings = self.settings();
         let redirected = settings.safety.redirect_to.as_ref();
         let facts = EmailFacts {
@@ -280,6 +287,8 @@ impl Engine {
             unsubscribe_url: (loaded.campaign.purpose == Purpose::Marketing)
                 .then_some(url.as_str()),
             unsubscribe_mailto: settings.web.unsubscribe_mailto.as_ref(),
+            view_url: Some(&view),
+            preferences_url: Some(&preferences),
         };
         template
             .preview(&facts)

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::{
     control::Refused,
-    message::links::Claim,
+    message::links::{Claim, LinkKind},
     model::{DeliveryId, Subject, Suppression, SuppressionReason, Topic, TopicName},
     workspace::Entry,
 };
@@ -21,9 +21,9 @@ pub enum OptOut {
 }
 
 impl Engine {
-    /// What a token of a link says, if it is one of ours.
-    pub fn claim(&self, token: &str) -> Option<Claim> {
-        self.links.load().verify(token)
+    /// What a token of a link says, if it is one of ours and of this kind.
+    pub fn claim(&self, kind: LinkKind, token: &str) -> Option<Claim> {
+        self.links.load().verify(kind, token)
     }
 
     /// The topic of a claim, where the settings still have it.
@@ -95,7 +95,7 @@ impl Engine {
     }
 
     /// Address and recipient (`SOURCE:KEY`) of a delivery, as lists show them; empty where they are not known any more.
-    async fn shown(&self, id: DeliveryId) -> Result<(String, String), Refused> {
+    pub(super) async fn shown(&self, id: DeliveryId) -> Result<(String, String), Refused> {
         let store = self.store()?;
         let (Some(delivery), Some(run)) = (store.delivery(id).await?, store.run(id.run()).await?)
         else {
@@ -168,7 +168,7 @@ impl Engine {
     }
 }
 
-fn subjects(claim: &Claim) -> [Subject; 2] {
+pub(super) fn subjects(claim: &Claim) -> [Subject; 2] {
     [
         Subject::Address(claim.address),
         Subject::Recipient(claim.recipient),

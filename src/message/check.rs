@@ -15,17 +15,16 @@ use crate::model::{Diagnostic, Diagnostics, Excerpt, Purpose, Schema, closest};
 const MAX_BYTES: usize = 1 << 20;
 
 /// The names every template sees, with the parts they have. `r` has the recipient's fields.
-const BUILT_IN: [(&str, &[&str]); 6] = [
+const BUILT_IN: [(&str, &[&str]); 8] = [
     ("r", &[]),
     ("campaign", &["id", "name"]),
     ("run", &["occurrence", "now"]),
     ("sender", &["name", "address"]),
     ("topic", &["name", "title"]),
     ("unsubscribe_url", &[]),
+    ("view_url", &[]),
+    ("preferences_url", &[]),
 ];
-
-/// Names that DESIGN promises and this version does not have.
-const NOT_YET: [&str; 2] = ["preferences_url", "view_url"];
 
 /// What templates of one campaign may use.
 pub(super) struct Vocabulary<'a> {
@@ -46,7 +45,7 @@ impl Vocabulary<'_> {
 
 /// Whether a name is one that every template has, so that a variable can't have it.
 pub(super) fn is_built_in(name: &str) -> bool {
-    BUILT_IN.iter().any(|(built_in, _)| *built_in == name) || NOT_YET.contains(&name)
+    BUILT_IN.iter().any(|(built_in, _)| *built_in == name)
 }
 
 /// Everything that is wrong with a template.
@@ -130,10 +129,6 @@ fn judge(
     let error =
         |code, words: String| Diagnostic::error(code, source.place_of(range.clone()), words);
     match what {
-        Use::Name(name) | Use::Part(name, ..) if NOT_YET.contains(name) => Some(
-            error("not-built", format!("`{name}` is not built yet"))
-                .help("take it out; `unsubscribe_url` works"),
-        ),
         Use::Name("unsubscribe_url") | Use::Part("unsubscribe_url", ..)
             if vocabulary.purpose == Purpose::Transactional =>
         {

@@ -42,6 +42,8 @@ pub(super) fn context(fixed: &Arc<Fixed>, facts: &EmailFacts<'_>) -> Jinja {
             now: to_jinja(&Value::DateTime(facts.zone.at(facts.now))),
         }),
         unsubscribe_url: facts.unsubscribe_url.map(Jinja::from),
+        view_url: facts.view_url.map(Jinja::from),
+        preferences_url: facts.preferences_url.map(Jinja::from),
     })
 }
 
@@ -65,6 +67,8 @@ struct Context {
     values: Arc<Values>,
     run: Jinja,
     unsubscribe_url: Option<Jinja>,
+    view_url: Option<Jinja>,
+    preferences_url: Option<Jinja>,
 }
 
 impl Object for Context {
@@ -80,6 +84,8 @@ impl Object for Context {
             "topic" => self.fixed.topic.clone(),
             "run" => self.run.clone(),
             "unsubscribe_url" => return self.unsubscribe_url.clone(),
+            "view_url" => return self.view_url.clone(),
+            "preferences_url" => return self.preferences_url.clone(),
             // Fields have a dot in the layout; a name has none.
             variable => return self.values.get(|name| name == variable),
         })

@@ -303,7 +303,8 @@ fn body_hash(body: &[u8], shared: &[Arc<[u8]>]) -> String {
 /// Whether canonicalization would leave lines as they are. Encoded files are megabytes, and they are.
 fn is_relaxed(lines: &[u8]) -> bool {
     let has = |wanted: &[u8]| memchr::memmem::find(lines, wanted).is_some();
-    lines.ends_with(b"\r\n")
+    lines.len() > 2
+        && lines.ends_with(b"\r\n")
         && !lines.ends_with(b"\r\n\r\n")
         && !has(b"  ")
         && !has(b"\t")
@@ -394,7 +395,7 @@ mod tests {
             ("\r\n", &["\r\n", "\r\n"]),
             ("a\r\n", &["b \r\n\r\n"]),
         ] {
-            let whole = own.to_owned() + &shared.concat();
+            let whole = format!("{own}{}", shared.concat());
             let blocks: Vec<Arc<[u8]>> =
                 shared.iter().map(|block| block.as_bytes().into()).collect();
             assert_eq!(

@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 use super::{
-    EmailFacts, Files, Needs, RenderError, RenderedEmail,
+    EmailFacts, Files, Needs, RenderError, RenderedEmail, WebPage,
     check::{Vocabulary, check, check_subject, is_built_in},
     context::{self, Fixed},
     draft::Making,
@@ -25,11 +25,20 @@ pub struct EmailTemplate {
     base: Version,
     translations: Vec<Version>,
     needs: Needs,
+    /// Which links the templates show.
+    links: Shown,
     fixed: Arc<Fixed>,
     envelope_from: EmailAddress,
     marketing: bool,
     /// The length of the longest message so far: what to make room for.
     longest: AtomicUsize,
+}
+
+/// Links that not every message has.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    view: bool,
+    preferences: bool,
 }
 
 impl EmailTemplate {
@@ -120,6 +129,10 @@ impl EmailTemplate {
             needs.merge(&translation.needs);
         }
         needs.locale = !translations.is_empty();
+        let links = Shown {
+            view: needs.variables.contains("view_url"),
+            preferences: needs.variables.contains("preferences_url"),
+        };
         needs.variables.retain(|name| {
             campaign
                 .variables
@@ -130,6 +143,7 @@ impl EmailTemplate {
             base,
             translations,
             needs,
+            links,
             fixed: Arc::new(Fixed::new(campaign, sender, topic)),
             envelope_from,
             marketing: making.marketing,
@@ -140,6 +154,16 @@ impl EmailTemplate {
     /// What the templates read: nothing else needs to be frozen with a delivery.
     pub fn needs(&self) -> &Needs {
         &self.needs
+    }
+
+    /// Whether it links to itself in a browser.
+    pub fn shows_view(&self) -> bool {
+        self.links.view
+    }
+
+    /// Whether it links to the recipient's topics.
+    pub fn shows_preferences(&self) -> bool {
+        self.links.preferences
     }
 
     /// Whether there are translations.
@@ -190,6 +214,17 @@ impl EmailTemplate {
         })
     }
 
+    /// The message for one recipient, as a browser shows it.
+    pub fn page(&self, facts: &EmailFacts<'_>) -> Result<WebPage, RenderError> {
+        let context = context::context(&self.fixed, facts);
+        let version = self.version(facts);
+        Ok(WebPage {
+            subject: version.subject(&context)?,
+            text: version.plain_text(&context)?,
+            html: version.page(&context)?,
+        })
+    }
+
     /// The version that a recipient gets.
     fn version(&self, facts: &EmailFacts<'_>) -> &Version {
         if self.translations.is_empty() {
@@ -207,7 +242,7 @@ impl EmailTemplate {
             .translations
             .iter()
             .filter_map(|version| version.locale.as_ref());
-        match Locale::closest(text, locales) {
+        match Locale::closest(text, &locales) {
             Some(at) => &self.translations[at],
             None => &self.base,
         }

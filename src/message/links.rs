@@ -1,4 +1,5 @@
-//! Signed links: tokens that say who wants out of what, reveal no address, do not expire, and survive secret rotation.
+//! Signed links: tokens that say who wants out of what, or which message somebody wants to see. They reveal no address, do not
+//! expire, and survive secret rotation.
 
 use std::sync::Arc;
 
@@ -21,8 +22,37 @@ pub struct Claim {
     pub topic: TopicName,
 }
 
-/// The first byte of every token: the form of what follows.
-const VERSION: u8 = 1;
+/// What a link leads to. A token of one kind is none of another: who was forwarded a way out can't read the message by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkKind {
+    /// The way out of a topic.
+    Unsubscribe,
+    /// The message in a browser.
+    View,
+    /// The topics, on and off.
+    Preferences,
+}
+
+impl LinkKind {
+    /// The first byte of every token: what it is for, and the form of what follows.
+    fn version(self) -> u8 {
+        match self {
+            Self::Unsubscribe => 1,
+            Self::View => 2,
+            Self::Preferences => 3,
+        }
+    }
+
+    /// What stands before the token in the path.
+    fn letter(self) -> char {
+        match self {
+            Self::Unsubscribe => 'u',
+            Self::View => 'v',
+            Self::Preferences => 'p',
+        }
+    }
+}
+
 /// Version, delivery, address and recipient; the topic's name stands behind them.
 const FIXED: usize = 1 + 8 + 16 + 16;
 /// Half of an HMAC-SHA256, which is as much as RFC 2104 §5 asks for.
@@ -59,22 +89,27 @@ impl Links {
 
     /// `https://…/u/TOKEN`.
     pub fn unsubscribe_url(&self, claim: &Claim) -> String {
+        self.url(LinkKind::Unsubscribe, claim)
+    }
+
+    /// `https://…/LETTER/TOKEN`.
+    pub fn url(&self, kind: LinkKind, claim: &Claim) -> String {
         let topic = claim.topic.as_str().as_bytes();
         let mut bytes = Vec::with_capacity(FIXED + topic.len() + SIGNATURE);
-        bytes.push(VERSION);
+        bytes.push(kind.version());
         bytes.extend_from_slice(&claim.delivery.0.to_be_bytes());
         bytes.extend_from_slice(&claim.address.0);
         bytes.extend_from_slice(&claim.recipient.0);
         bytes.extend_from_slice(topic);
         let signature = self.keys[0].clone().chain_update(&bytes).finalize();
         bytes.extend_from_slice(&signature.into_bytes()[..SIGNATURE]);
-        let mut url = format!("{}/u/", self.public_url);
+        let mut url = format!("{}/{}/", self.public_url, kind.letter());
         URL_SAFE_NO_PAD.encode_string(&bytes, &mut url);
         url
     }
 
-    /// What a token says, if one of the secrets signed it.
-    pub fn verify(&self, token: &str) -> Option<Claim> {
+    /// What a token says, if it is of this kind and one of the secrets signed it.
+    pub fn verify(&self, kind: LinkKind, token: &str) -> Option<Claim> {
         if token.len() > MAX_TOKEN {
             return None;
         }
@@ -91,7 +126,7 @@ impl Links {
         let (delivery, rest) = rest.split_first_chunk()?;
         let (address, rest) = rest.split_first_chunk()?;
         let (recipient, topic) = rest.split_first_chunk()?;
-        (*version == VERSION).then_some(Claim {
+        (*version == kind.version()).then_some(Claim {
             delivery: DeliveryId(i64::from_be_bytes(*delivery)),
             address: AddressHash(*address),
             recipient: RecipientHash(*recipient),
@@ -127,9 +162,30 @@ mod tests {
         let old = Links::new(&[b"old".to_vec()], "https://news.example/");
         let new = Links::new(&[b"new".to_vec(), b"old".to_vec()], "https://news.example");
         let claim = claim("offers");
-        assert_eq!(new.verify(&token(&old, &claim)), Some(claim.clone()));
-        assert_eq!(new.verify(&token(&new, &claim)), Some(claim.clone()));
-        assert_eq!(old.verify(&token(&new, &claim)), None);
+        assert_eq!(
+            new.verify(LinkKind::Unsubscribe, &token(&old, &claim)),
+            Some(claim.clone())
+        );
+        assert_eq!(
+            new.verify(LinkKind::Unsubscribe, &token(&new, &claim)),
+            Some(claim.clone())
+        );
+        assert_eq!(
+            old.verify(LinkKind::Unsubscribe, &token(&new, &claim)),
+            None
+        );
+    }
+
+    #[test]
+    fn a_token_of_one_kind_is_none_of_another() {
+        let links = Links::new(&[b"s".to_vec()], "https://news.example");
+        let kinds = [LinkKind::Unsubscribe, LinkKind::View, LinkKind::Preferences];
+        for kind in kinds {
+            let url = links.url(kind, &claim("offers"));
+            let (_, token) = url.rsplit_once('/').unwrap();
+            let good = kinds.map(|other| links.verify(other, token).is_some());
+            assert_eq!(good, kinds.map(|other| other == kind), "{url}");
+        }
     }
 
     #[test]
@@ -138,7 +194,7 @@ mod tests {
         let claim = claim(&"x".repeat(200));
         let token = token(&links, &claim);
         assert!(token.len() <= MAX_TOKEN);
-        assert_eq!(links.verify(&token), Some(claim));
+        assert_eq!(links.verify(LinkKind::Unsubscribe, &token), Some(claim));
     }
 
     #[test]
@@ -149,21 +205,30 @@ mod tests {
             let mut changed = token.clone().into_bytes();
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
             assert_eq!(
-                links.verify(std::str::from_utf8(&changed).unwrap()),
+                links.verify(
+                    LinkKind::Unsubscribe,
+                    std::str::from_utf8(&changed).unwrap()
+                ),
                 None,
                 "{at}"
             );
         }
-        assert_eq!(links.verify(&token[..token.len() - 1]), None);
-        assert_eq!(links.verify(&format!("{token}=")), None);
+        assert_eq!(
+            links.verify(LinkKind::Unsubscribe, &token[..token.len() - 1]),
+            None
+        );
+        assert_eq!(
+            links.verify(LinkKind::Unsubscribe, &format!("{token}=")),
+            None
+        );
     }
 
     proptest! {
         #[test]
         fn a_strangers_token_is_refused(token in "\\PC{0,500}", noise in prop::collection::vec(any::<u8>(), 0..400)) {
             let links = Links::new(&[b"s".to_vec(), b"t".to_vec()], "https://news.example");
-            prop_assert_eq!(links.verify(&token), None);
-            prop_assert_eq!(links.verify(&URL_SAFE_NO_PAD.encode(&noise)), None);
+            prop_assert_eq!(links.verify(LinkKind::Unsubscribe, &token), None);
+            prop_assert_eq!(links.verify(LinkKind::Unsubscribe, &URL_SAFE_NO_PAD.encode(&noise)), None);
         }
     }
 }

@@ -34,6 +34,12 @@ pub(super) fn to_html(
         let words = format!("MJML: {}", wrong.words);
         return Err(Diagnostic::error("mjml", place, words).help(wrong.help));
     }
+    if !protected.text.contains("<mjml") {
+        let words = "MJML: there is no <mjml> element";
+        return Err(Diagnostic::error("mjml", source.place_of(0..0), words)
+            .help("a body in MJML is <mjml><mj-body>…</mj-body></mjml>"));
+    }
+    protected.soften_spaces();
     let inline = protected.take_inline_styles();
     let parsed = mrml::parse(&protected.text).map_err(|error| protected.explain(&error))?;
     let options = RenderOptions {
@@ -129,6 +135,24 @@ impl<'a> Protected<'a> {
         self.source.place_of(start..at(range.end).max(start))
     }
 
+    /// Between elements of MJML a parser takes white space that begins with a line end, and no other.
+    fn soften_spaces(&mut self) {
+        let mut from = 0;
+        while let Some(at) = self.text[from..].find('>').map(|at| from + at + 1) {
+            let rest = &self.text[at..];
+            let behind = rest.trim_start_matches([' ', '\t']);
+            let spaces = rest.len() - behind.len();
+            if spaces > 0 {
+                let next = behind.trim_start();
+                if next.starts_with("<mj-") || next.starts_with("</mj-") || next.starts_with("<!--")
+                {
+                    self.text.replace_range(at..=at, "\n");
+                }
+            }
+            from = at + spaces;
+        }
+    }
+
     /// Takes out the style sheets that are to be inlined (`<mj-style inline="inline">`); what is left keeps its place.
     fn take_inline_styles(&mut self) -> String {
         const START: &str = "<mj-style";
@@ -147,7 +171,7 @@ impl<'a> Protected<'a> {
                 styles.push_str(&self.text[opened..end]);
                 styles.push('\n');
                 let gone = start..end + END.len();
-                let blank = " ".repeat(gone.len());
+                let blank = format!("<!--{}-->", " ".repeat(gone.len() - "<!---->".len()));
                 self.text.replace_range(gone, &blank);
             }
         }
@@ -178,13 +202,12 @@ impl<'a> Protected<'a> {
             ParseError::EndOfStream { .. } => {
                 (None, "it ends too early: is an end tag missing?".to_owned())
             }
-            ParseError::NoRootNode => (None, "there is no <mjml> element".to_owned()),
             ParseError::ParserError { source, .. } => (None, source.to_string()),
             other => (None, other.to_string()),
         };
         let end = self.text.trim_end().len();
         let range = match (position, error) {
-            (Some(position), _) => position.start as usize..position.end as usize,
+            (Some(position), _) => position.start..position.end,
             (None, ParseError::EndOfStream { .. }) => end.saturating_sub(1)..end,
             (None, ParseError::ParserError { source, .. }) => {
                 let at = source.pos();

@@ -116,6 +116,10 @@ pub struct EmailFacts<'a> {
     pub unsubscribe_url: Option<&'a str>,
     /// The second way in List-Unsubscribe.
     pub unsubscribe_mailto: Option<&'a EmailAddress>,
+    /// The message in a browser, where the templates link to it.
+    pub view_url: Option<&'a str>,
+    /// The recipient's topics, on and off, where the templates link to them.
+    pub preferences_url: Option<&'a str>,
 }
 
 /// A message and what people want to see of it.
@@ -131,6 +135,17 @@ pub struct RenderedEmail {
     pub html: Option<String>,
     /// Which translation it is; `None`: what was written first.
     pub locale: Option<Locale>,
+}
+
+/// A message as a browser shows it.
+#[derive(Clone, Debug)]
+pub struct WebPage {
+    /// The subject, decoded.
+    pub subject: String,
+    /// The text alternative.
+    pub text: String,
+    /// The HTML, where the body is not plain text; its pictures stand in it.
+    pub html: Option<String>,
 }
 
 /// A template that failed on a recipient.

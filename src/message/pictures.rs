@@ -163,8 +163,8 @@ fn piece_end(html: &str) -> usize {
 /// Where the value of `src` stands in the tag of a picture, as its parser wrote it: in double quotes.
 fn source_of(tag: &str) -> Option<std::ops::Range<usize>> {
     const SOURCE: &str = " src=\"";
-    let name = tag.get(1..5)?;
-    if !name[..3].eq_ignore_ascii_case("img") || name.as_bytes()[3].is_ascii_alphanumeric() {
+    let name = tag.as_bytes().get(1..5)?;
+    if !name[..3].eq_ignore_ascii_case(b"img") || name[3].is_ascii_alphanumeric() {
         return None;
     }
     let start = tag.find(SOURCE)? + SOURCE.len();
@@ -241,6 +241,7 @@ mod tests {
             ("<image src=\"a.png\">", None),
             ("<a src=\"a.png\">", None),
             ("<im", None),
+            ("<xx\u{a0}src=\"a\">", None),
         ] {
             assert_eq!(source_of(tag).map(|range| &tag[range]), source, "{tag}");
         }

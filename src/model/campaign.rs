@@ -280,7 +280,7 @@ impl EmailMessage {
 
     /// The translation for a recipient whose language is `text`; `None`: what was written first.
     pub fn translation_for(&self, text: &str) -> Option<&Locale> {
-        let at = Locale::closest(text, self.translations.iter().map(|other| &other.locale))?;
+        let at = Locale::closest(text, &self.translations.iter().map(|other| &other.locale))?;
         Some(&self.translations[at].locale)
     }
 }

@@ -32,7 +32,7 @@ impl Locale {
     /// one that is there.
     pub fn closest<'a>(
         text: &str,
-        locales: impl Iterator<Item = &'a Self> + Clone,
+        locales: &(impl Iterator<Item = &'a Self> + Clone),
     ) -> Option<usize> {
         // As systems write it: `de_AT.UTF-8`.
         let text = text.split(['.', '@']).next().unwrap_or_default();
@@ -71,18 +71,17 @@ impl FromStr for Locale {
         let mut rest = parts.peekable();
         if let Some(script) = rest.next_if(|part| part.len() == 4 && alphabetic(part)) {
             let (first, others) = script.split_at(1);
-            locale += &format!(
-                "-{}{}",
-                first.to_ascii_uppercase(),
-                others.to_ascii_lowercase()
-            );
+            locale.push('-');
+            locale.push_str(&first.to_ascii_uppercase());
+            locale.push_str(&others.to_ascii_lowercase());
         }
         let region = |part: &&str| {
             (part.len() == 2 && alphabetic(part))
                 || (part.len() == 3 && part.chars().all(|c| c.is_ascii_digit()))
         };
         if let Some(region) = rest.next_if(region) {
-            locale += &format!("-{}", region.to_ascii_uppercase());
+            locale.push('-');
+            locale.push_str(&region.to_ascii_uppercase());
         }
         match rest.next() {
             None => Ok(Self(locale)),
@@ -140,7 +139,7 @@ mod tests {
         assert_eq!(wider, ["zh-Hant-TW", "zh-Hant", "zh"]);
         assert!(locale.is_well_known());
         let known = ["de", "de-CH", "fr"].map(|text| text.parse().unwrap());
-        let closest = |text| Locale::closest(text, known.iter());
+        let closest = |text| Locale::closest(text, &known.iter());
         assert_eq!(
             ["de_AT.UTF-8", "de_ch", "fr", "en", "zz-", ""].map(closest),
             [Some(0), Some(1), Some(2), None, None, None]

@@ -186,6 +186,22 @@ pub trait Store: Send + Sync + 'static {
     /// Recipients of a run unsubscribed by the links in its messages, or took that back (a negative number). May hold the run.
     async fn add_unsubscribed(&self, run: RunId, n: i64, now: DateTime<Utc>) -> Result<()>;
 
+    // ---- messages that can be read in a browser ----
+
+    /// Keeps what the messages of a run are made of when they are sent: they can be read in a browser. A store that knows
+    /// nothing of that keeps none.
+    async fn keep_views(&self, _lease: Lease, _run: RunId) -> Result<()> {
+        Ok(())
+    }
+    /// What the message of a delivery was made of, or will be, if its run keeps that and it was not dropped.
+    async fn kept_message(&self, _id: DeliveryId) -> Result<Option<KeptMessage>> {
+        Ok(None)
+    }
+    /// Drops what was kept of messages that were sent before a moment; gives of how many.
+    async fn drop_views(&self, _before: DateTime<Utc>) -> Result<u64> {
+        Ok(0)
+    }
+
     // ---- questions ----
 
     /// A page of deliveries, in the order of their numbers.
@@ -529,6 +545,15 @@ pub struct Claimed {
     pub first_try: Option<DateTime<Utc>>,
     /// The Message-ID of earlier tries.
     pub message_id: Option<String>,
+}
+
+/// What a message was made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptMessage {
+    /// What it needed.
+    pub payload: Vec<u8>,
+    /// The names of the values in that.
+    pub layout: String,
 }
 
 /// One step of many deliveries at once.

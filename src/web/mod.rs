@@ -7,8 +7,10 @@ mod host;
 mod metrics;
 mod overview;
 mod page;
+mod preferences;
 mod public;
 mod serve;
+mod view;
 
 pub use admin::admin_router;
 pub use public::public_router;

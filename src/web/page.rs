@@ -22,7 +22,12 @@ main.wide{max-width:80rem}\
 h1{font-size:1.5rem;line-height:1.25;margin:0 0 1rem;overflow-wrap:anywhere}\
 h2{font-size:1.125rem;margin:2rem 0 .5rem}\
 p{margin:0 0 1rem;overflow-wrap:anywhere}\
+pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit}\
 form{margin:0 0 1.75rem}\
+fieldset{margin:0 0 1.25rem;padding:1rem 1.25rem .25rem;border:1px solid GrayText;border-radius:.5rem}\
+input[type=checkbox]{width:1.25rem;height:1.25rem;margin:0 .75rem 0 0;vertical-align:-.2em}\
+input:focus-visible{outline:3px solid Highlight;outline-offset:2px}\
+.said{padding:.75rem 1.25rem;border:2px solid;border-radius:.5rem}\
 button{font:inherit;padding:.65rem 1.25rem;min-height:2.75rem;border:2px solid;border-radius:.5rem;cursor:pointer;\
 background:ButtonFace;color:ButtonText}\
 button.main{background:CanvasText;color:Canvas;border-color:CanvasText;font-weight:600}\
@@ -93,5 +98,8 @@ fn guard(headers: &mut HeaderMap) {
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
+    // A page that has a policy of its own keeps it.
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert_with(|| POLICY.clone());
 }

@@ -19,10 +19,11 @@ use super::{
     action::Action,
     engine::WayOut,
     page::{Width, guarded, page},
+    preferences, view,
 };
 use crate::{
     engine::{Engine, OptOut},
-    message::links::Claim,
+    message::links::{Claim, LinkKind},
 };
 
 /// A body longer than this is no form of ours and no mail program's.
@@ -32,9 +33,9 @@ const BODY_LIMIT: usize = 16 * 1024;
 const TOKEN_LIMIT: usize = 2048;
 
 /// When to try again after a failure of the store, in seconds.
-const RETRY_AFTER: &str = "60";
+pub(super) const RETRY_AFTER: &str = "60";
 
-type Token = Result<Path<String>, PathRejection>;
+pub(super) type Token = Result<Path<String>, PathRejection>;
 
 /// The pages that links in messages lead to. Nothing but POST changes anything.
 pub fn public_router(engine: Arc<Engine>) -> Router {
@@ -46,6 +47,8 @@ fn router(way_out: Arc<dyn WayOut>) -> Router {
         .route("/", get(async || front()))
         .route("/robots.txt", get(async || "User-agent: *\nDisallow: /\n"))
         .route("/u/{token}", get(ask).post(act))
+        .route("/v/{token}", get(view::show))
+        .route("/p/{token}", get(preferences::show).post(preferences::save))
         .fallback(async || no_page())
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(way_out);
@@ -53,13 +56,13 @@ fn router(way_out: Arc<dyn WayOut>) -> Router {
 }
 
 /// What a page says of whom and what it is about. It never has an address.
-struct About {
+pub(super) struct About {
     sender: Option<String>,
     topic: Option<String>,
 }
 
 impl About {
-    fn of(way_out: &dyn WayOut, claim: &Claim) -> Self {
+    pub(super) fn of(way_out: &dyn WayOut, claim: &Claim) -> Self {
         Self {
             sender: way_out.sender_name(claim),
             topic: way_out.topic(claim).map(|topic| topic.title),
@@ -70,11 +73,11 @@ impl About {
         self.topic.as_deref().unwrap_or("these messages")
     }
 
-    fn sender(&self) -> &str {
+    pub(super) fn sender(&self) -> &str {
         self.sender.as_deref().unwrap_or("the sender")
     }
 
-    fn page(&self, title: &str, content: &Markup) -> Markup {
+    pub(super) fn page(&self, title: &str, content: &Markup) -> Markup {
         let title = match &self.sender {
             Some(sender) => format!("{title} – {sender}"),
             None => title.to_owned(),
@@ -83,16 +86,16 @@ impl About {
     }
 }
 
-fn claim(way_out: &dyn WayOut, token: Token) -> Option<Claim> {
+pub(super) fn claim(way_out: &dyn WayOut, kind: LinkKind, token: Token) -> Option<Claim> {
     let Path(token) = token.ok()?;
     (token.len() <= TOKEN_LIMIT)
-        .then(|| way_out.claim(&token))
+        .then(|| way_out.claim(kind, &token))
         .flatten()
 }
 
 /// GET and HEAD: shows the button, changes nothing.
 async fn ask(State(way_out): State<Arc<dyn WayOut>>, token: Token) -> Response {
-    let Some(claim) = claim(&*way_out, token) else {
+    let Some(claim) = claim(&*way_out, LinkKind::Unsubscribe, token) else {
         return wrong_token();
     };
     let about = About::of(&*way_out, &claim);
@@ -114,7 +117,7 @@ async fn act(
         Ok(body) => body,
         Err(rejection) => return (rejection.status(), unreadable_page()).into_response(),
     };
-    let Some(claim) = claim(&*way_out, token) else {
+    let Some(claim) = claim(&*way_out, LinkKind::Unsubscribe, token) else {
         return wrong_token();
     };
     let about = About::of(&*way_out, &claim);
@@ -211,7 +214,7 @@ fn unavailable(about: &About, action: Action) -> Response {
         .into_response()
 }
 
-fn wrong_token() -> Response {
+pub(super) fn wrong_token() -> Response {
     let content = html! {
         h1 { "This link is not complete" }
         p { "We can't tell which message it comes from. Mail programs sometimes break a long link in two: please press the \
@@ -225,7 +228,7 @@ fn wrong_token() -> Response {
         .into_response()
 }
 
-fn unreadable_page() -> Markup {
+pub(super) fn unreadable_page() -> Markup {
     let content = html! {
         h1 { "This request could not be read" }
         p { "Nothing was changed. Please open the link in the message again and press the button there." }

@@ -11,7 +11,7 @@ mod reach;
 mod rollout;
 mod schedule;
 mod surroundings;
-mod translations;
+pub(super) mod translations;
 mod variables;
 
 use std::{cell::RefCell, collections::BTreeSet, str::FromStr};

@@ -74,7 +74,8 @@ impl Loaded {
         let sources = &self.campaign.audience.sources;
         let same =
             |(name, then): (&SourceName, &Option<Arc<Schema>>)| schemas.get(name) == then.as_ref();
-        tree.holds(&self.files) && sources.iter().zip(&self.schemas).all(same)
+        let translated = campaign::translations::is_complete(&self.campaign, tree);
+        translated && tree.holds(&self.files) && sources.iter().zip(&self.schemas).all(same)
     }
 }
 

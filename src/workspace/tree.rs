@@ -203,8 +203,13 @@ impl Tree {
 
     /// Whether each of these files is here, as it is there.
     pub(super) fn holds(&self, part: &Self) -> bool {
-        let is_here = |(path, bytes): (&String, &Arc<[u8]>)| self.files.get(path) == Some(bytes);
-        part.files.iter().all(is_here)
+        part.files
+            .iter()
+            .all(|(path, bytes)| match self.files.get(path) {
+                Some(here) => here == bytes,
+                // Attachments and pictures are asked for again, so that they stay under watch.
+                None => self.asset(path) == Asset::Bytes(bytes.clone()),
+            })
     }
 
     /// The files as one sequence of bytes, always the same for the same files.

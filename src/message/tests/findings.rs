@@ -28,8 +28,8 @@ fn what_templates_cannot_have_is_found_at_its_place() {
             "campaigns/a.md:1:6: no source of this campaign has a field `first_name` (the variable is `first_name`, without `r.`)",
         ),
         (
-            "{{ view_url }}",
-            "campaigns/a.md:1:4: `view_url` is not built yet (take it out; `unsubscribe_url` works)",
+            "{{ veiw_url }}",
+            "campaigns/a.md:1:4: there is no variable `veiw_url` (did you mean `view_url`?)",
         ),
         (
             "{{ sender.adress }}",
@@ -112,12 +112,29 @@ fn all_findings_come_at_once_and_names_a_template_sets_are_known() {
 }
 
 #[test]
-fn what_is_not_built_yet_has_the_code_it_has_everywhere() {
-    for name in ["view_url", "preferences_url"] {
-        let (_, found) = text(&format!("{{{{ {name} }}}}")).compiled();
-        let codes: Vec<_> = found.iter().map(|found| found.code).collect();
-        assert_eq!(codes, ["not-built"], "{name}");
+fn links_to_the_message_and_to_the_topics_are_known_to_be_there() {
+    for (body, view, preferences) in [
+        ("Hi", false, false),
+        ("{{ view_url }}", true, false),
+        (
+            "{% if r.age %}{{ preferences_url }}{% endif %}",
+            false,
+            true,
+        ),
+    ] {
+        let (template, found) = text(body).compiled();
+        let template = template.unwrap();
+        assert!(found.is_empty(), "{body}");
+        assert_eq!(
+            (template.shows_view(), template.shows_preferences()),
+            (view, preferences)
+        );
+        assert!(
+            template.needs().variables.is_empty(),
+            "nothing is frozen for a link"
+        );
     }
+    assert_eq!(shown("{{ view_url }}"), "https://news.example/v/TOKEN");
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn tags_survive_in_texts_values_and_around_sections() {
 
 #[test]
 fn styles_are_inlined_where_that_is_asked_for() {
-    let body = "<mjml><mj-head><mj-style inline=\"inline\">.big { font-size: 40px }</mj-style></mj-head><mj-body><mj-section>\
+    let body = "<mjml> <mj-head>  <mj-style inline=\"inline\">.big { font-size: 40px }</mj-style> </mj-head> <mj-body> <mj-section>\
                 <mj-column><mj-text><p class=\"big\">{% if r.name %}Hi{% endif %}</p></mj-text></mj-column></mj-section></mj-body></mjml>";
     let html = mail(BodyFormat::Mjml, "x", body).preview().html.unwrap();
     assert!(
@@ -82,7 +82,7 @@ fn errors_have_their_place() {
         ),
         (
             "<p>Hi</p>".to_owned(),
-            "campaigns/a.md:1:1: MJML: there is no <mjml> element (https://documentation.mjml.io lists the elements and where they may stand)",
+            "campaigns/a.md:1:1: MJML: there is no <mjml> element (a body in MJML is <mjml><mj-body>…</mj-body></mjml>)",
         ),
     ] {
         assert_eq!(findings(&body), [words], "{body}");

@@ -152,7 +152,10 @@ impl Mail {
 
     fn try_preview(&self) -> Result<RenderedEmail, RenderError> {
         let (template, found) = self.compiled();
-        let template = template.unwrap_or_else(|| panic!("{found:?}"));
+        self.preview_of(&template.unwrap_or_else(|| panic!("{found:?}")))
+    }
+
+    fn preview_of(&self, template: &EmailTemplate) -> Result<RenderedEmail, RenderError> {
         let names: Vec<&str> = self.values.iter().map(|(name, _)| *name).collect();
         let layout = Layout::from_text(&serde_json::to_string(&names).unwrap()).unwrap();
         let values: Vec<Value> = self.values.iter().map(|(_, value)| value.clone()).collect();
@@ -168,6 +171,8 @@ impl Mail {
             message_id: "0123@acme.example",
             unsubscribe_url: self.url,
             unsubscribe_mailto: self.mailto.as_ref(),
+            view_url: Some("https://news.example/v/TOKEN"),
+            preferences_url: Some("https://news.example/p/TOKEN"),
         })
     }
 

@@ -111,9 +111,10 @@ fn attachments_are_kept_once_for_all_versions() {
         place: Place::start_of(&SourceFile::new("campaigns/a.toml", "")),
     }];
     mail.values.push((payload::LOCALE, Value::Empty));
-    let base = mail.preview().outgoing;
+    let template = mail.compiled().0.unwrap();
+    let base = mail.preview_of(&template).unwrap().outgoing;
     let at = mail.values.len() - 1;
     mail.values[at].1 = "fr".into();
-    let french = mail.preview().outgoing;
+    let french = mail.preview_of(&template).unwrap().outgoing;
     assert!(Arc::ptr_eq(&base.shared[0], &french.shared[0]));
 }

@@ -19,7 +19,7 @@ use super::{
     meta,
     outcome::{Change, Standing, change},
     plan::bounded,
-    runs, suppressions,
+    runs, suppressions, views,
 };
 use crate::{
     model::{
@@ -52,6 +52,7 @@ struct Step<'c> {
     intend: CachedStatement<'c>,
     end_intent: CachedStatement<'c>,
     drop_payload: CachedStatement<'c>,
+    keep_view: CachedStatement<'c>,
     put_off: CachedStatement<'c>,
     end_due: CachedStatement<'c>,
 }
@@ -108,6 +109,7 @@ impl<'c> Step<'c> {
             intend: db.prepare_cached("INSERT INTO intent (id, attempt, at) VALUES (?1, ?2, ?3)")?,
             end_intent: db.prepare_cached("DELETE FROM intent WHERE id = ?1")?,
             drop_payload: db.prepare_cached("DELETE FROM payload WHERE id = ?1")?,
+            keep_view: db.prepare_cached(views::KEEP)?,
             put_off: db.prepare_cached(
                 "INSERT INTO due (id, queue, at) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET at = excluded.at",
             )?,
@@ -153,13 +155,15 @@ impl<'c> Step<'c> {
             self.suppress(&row, id)?;
         }
         let no_mailbox = done.suppress && done.outcome == Outcome::Failed;
-        let state = self.gate(run)?.map(|gate| {
+        let gate = self.gate(run)?.map(|gate| {
             if let Some(watched) = &mut gate.watched {
                 watched.all += 1;
                 watched.no_mailbox += u64::from(no_mailbox);
             }
-            gate.state
+            (gate.state, gate.keeps_views)
         });
+        let state = gate.map(|(state, _)| state);
+        let keeps_views = gate.is_some_and(|(_, keeps)| keeps);
         let cancelled = state == Some(RunState::Cancelled);
         let Some(Change {
             stand,
@@ -193,6 +197,9 @@ impl<'c> Step<'c> {
             None => {}
         }
         if !keeps_payload {
+            if keeps_views && stand.status == Status::Sent {
+                self.keep_view.execute(params![Id(id), At(self.now)])?;
+            }
             self.drop_payload.execute([Id(id)])?;
         }
         self.moves.shift(run, row.channel, row.stand, stand);

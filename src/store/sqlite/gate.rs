@@ -21,6 +21,8 @@ pub(super) struct Gate {
     pub(super) topic: TopicName,
     pub(super) purpose: Purpose,
     pub(super) begun: bool,
+    /// What its messages are made of is kept.
+    pub(super) keeps_views: bool,
     pub(super) opened_at: DateTime<Utc>,
     /// The other marketing runs at work since this one was opened, where it was asked for.
     others: Option<Rc<[RunId]>>,
@@ -44,7 +46,8 @@ impl Gate {
     pub(super) fn read(db: &Connection, run: RunId) -> Result<Option<Self>> {
         let mut gate = db.prepare_cached(
             "SELECT run.state, campaign.stopped_at IS NOT NULL, run.topic, run.purpose, run.begun, run.opened_at,
-                 run.rollout, run.to_send, run.stop_if IS NOT NULL, CASE WHEN run.waits THEN run.cooldown_group END
+                 run.rollout, run.to_send, run.stop_if IS NOT NULL, CASE WHEN run.waits THEN run.cooldown_group END,
+                 EXISTS (SELECT 1 FROM view_run WHERE view_run.run = run.id)
              FROM run LEFT JOIN campaign ON campaign.id = run.campaign WHERE run.id = ?1",
         )?;
         let gate = gate.query_row([Id(run)], |row| {
@@ -56,6 +59,7 @@ impl Gate {
                 topic: row.get::<_, Text<_>>(2)?.0,
                 purpose: row.get::<_, Text<_>>(3)?.0,
                 begun: row.get(4)?,
+                keeps_views: row.get(10)?,
                 opened_at: row.get::<_, At>(5)?.0,
                 others: None,
                 group: Rc::default(),

@@ -27,6 +27,7 @@ mod schema;
 mod suppressions;
 #[cfg(test)]
 mod tests;
+mod views;
 mod writer;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -37,8 +38,8 @@ use chrono::{DateTime, Utc};
 use self::{advance::Handed, reader::Readers, removal::Removal, writer::Writer};
 use super::{
     Advance, Begun, CampaignChange, CampaignRecord, Claimed, DeliveryFilter, Forgotten, Frozen,
-    Lease, NewRun, Opened, Person, PersonDelivery, Queue, QueueId, Result, RunChange, RunFilter,
-    Seal, Sighting, Store, StoreError, TakenOver,
+    KeptMessage, Lease, NewRun, Opened, Person, PersonDelivery, Queue, QueueId, Result, RunChange,
+    RunFilter, Seal, Sighting, Store, StoreError, TakenOver,
 };
 use crate::model::{
     AddressHash, Approval, CampaignId, Counts, Delivery, DeliveryId, InDoubtPolicy, OccurrenceName,
@@ -451,6 +452,26 @@ impl Store for SqliteStore {
         self.writer()?
             .control(move |db| guards::add_unsubscribed(db, run, n, now))
             .await
+    }
+
+    async fn keep_views(&self, lease: Lease, run: RunId) -> Result<()> {
+        self.writer()?
+            .control(move |db| views::keep_run(db, lease, run))
+            .await
+    }
+
+    async fn kept_message(&self, id: DeliveryId) -> Result<Option<KeptMessage>> {
+        self.readers.ask(move |db| views::message(db, id)).await
+    }
+
+    async fn drop_views(&self, before: DateTime<Utc>) -> Result<u64> {
+        let mut dropped = 0;
+        let work = move |db: &rusqlite::Connection, limit: usize| {
+            let step = views::drop_before(db, before, limit)?;
+            dropped += step;
+            Ok((step < limit as u64).then_some(dropped))
+        };
+        self.writer()?.long(work).await
     }
 
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>> {

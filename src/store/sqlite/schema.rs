@@ -80,6 +80,9 @@ CREATE TABLE suppression (
 /// spares the others' recipients; `run_by_end` serves caps. `rollout`, `goes_on_at`, `stop_if`, `toll_base`, `no_mailbox` and
 /// `unsubscribed` are a run's guards and what they count beside the counters; `meta.overwrites`: the file has overwritten what it
 /// deleted from its beginning.
+///
+/// `view` is what messages that can be read in a browser were made of, of the runs that have such (`view_run`). It goes with the
+/// address, when a person is forgotten.
 const V2: &str = "
 ALTER TABLE campaign ADD COLUMN vanished_at INTEGER;
 ALTER TABLE campaign ADD COLUMN removal_grace TEXT;
@@ -105,6 +108,12 @@ ALTER TABLE run ADD COLUMN unsubscribed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE run ADD COLUMN cooldown_group TEXT;
 ALTER TABLE run ADD COLUMN waits INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE meta ADD COLUMN overwrites INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE view_run (run INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE view (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;
+CREATE INDEX view_by_age ON view (at);
+CREATE TRIGGER view_of_nobody AFTER UPDATE OF address ON delivery WHEN new.address = '' BEGIN
+    DELETE FROM view WHERE id = new.id;
+END;
 ";
 
 /// A commit copies the log into the file once it has this many pages (of 4 KiB).

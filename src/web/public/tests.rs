@@ -1,6 +1,9 @@
 //! The way out, against a store that is a pair of booleans.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use async_trait::async_trait;
 use axum::{
@@ -12,7 +15,9 @@ use tower::ServiceExt;
 use super::*;
 use crate::{
     control::{Refused, RefusedKind},
-    model::{AddressHash, DeliveryId, Purpose, RecipientHash, Topic},
+    engine::{Preference, Preferences},
+    message::WebPage,
+    model::{AddressHash, DeliveryId, Purpose, RecipientHash, Topic, TopicName},
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -44,7 +49,7 @@ impl Fake {
 
 #[async_trait]
 impl WayOut for Fake {
-    fn claim(&self, token: &str) -> Option<Claim> {
+    fn claim(&self, _: LinkKind, token: &str) -> Option<Claim> {
         (token == "good").then(|| Claim {
             delivery: DeliveryId(1),
             address: AddressHash([1; 16]),
@@ -74,6 +79,35 @@ impl WayOut for Fake {
 
     async fn unsubscribe(&self, _: &Claim, scope: OptOut) -> Result<(), Refused> {
         self.set(scope, true)
+    }
+
+    async fn preferences(&self, claim: &Claim) -> Result<Preferences, Refused> {
+        let (topic, all) = self.unsubscribed(claim).await?;
+        let on = !topic && !all;
+        Ok(Preferences {
+            topics: self
+                .topic(claim)
+                .map(|topic| Preference { topic, on })
+                .into_iter()
+                .collect(),
+            blocked: false,
+        })
+    }
+
+    async fn prefer(&self, claim: &Claim, wanted: &BTreeSet<TopicName>) -> Result<(), Refused> {
+        self.set(OptOut::Topic, !wanted.contains(&claim.topic))
+    }
+
+    async fn view(&self, _: &Claim) -> Result<Option<WebPage>, Refused> {
+        if self.fails.load(Relaxed) {
+            return Err(Refused::new(RefusedKind::Failed, "the disk is full"));
+        }
+        let page = WebPage {
+            subject: "<Hi>".to_owned(),
+            text: "Hi & bye".to_owned(),
+            html: (!self.nameless.load(Relaxed)).then(|| "<p>Hi</p>".to_owned()),
+        };
+        Ok((!self.all.load(Relaxed)).then_some(page))
     }
 
     async fn resubscribe(&self, _: &Claim, scope: OptOut) -> Result<(), Refused> {
@@ -267,4 +301,92 @@ async fn every_answer_keeps_to_itself() {
     }
     let robots = ask_for(&fake, Method::GET, "/robots.txt").await;
     assert_eq!(robots.body, "User-agent: *\nDisallow: /\n");
+}
+
+#[tokio::test]
+async fn the_message_is_shown_with_a_policy_of_its_own() {
+    let fake = Arc::new(Fake::default());
+    let page = ask_for(&fake, Method::GET, "/v/good").await;
+    assert_eq!((page.status, &*page.body), (StatusCode::OK, "<p>Hi</p>"));
+    let policy = page.headers[header::CONTENT_SECURITY_POLICY]
+        .to_str()
+        .unwrap();
+    assert!(
+        policy.contains("default-src 'none'") && policy.contains("sandbox"),
+        "{policy}"
+    );
+    assert!(
+        !policy.contains("allow-scripts") && !policy.contains("script-src"),
+        "{policy}"
+    );
+    assert_eq!(page.headers[header::CACHE_CONTROL], "no-store");
+    assert_eq!(page.headers["x-robots-tag"], "noindex, nofollow");
+    assert_eq!(page.headers[header::REFERRER_POLICY], "no-referrer");
+
+    fake.nameless.store(true, Relaxed);
+    let page = ask_for(&fake, Method::GET, "/v/good").await;
+    assert!(
+        page.body.contains("&lt;Hi&gt;") && page.body.contains("Hi &amp; bye"),
+        "{}",
+        page.body
+    );
+    fake.all.store(true, Relaxed);
+    let page = ask_for(&fake, Method::GET, "/v/good").await;
+    assert_eq!(page.status, StatusCode::GONE);
+    assert!(
+        page.body.contains("can&#39;t be shown any more")
+            || page.body.contains("can't be shown any more")
+    );
+    fake.fails.store(true, Relaxed);
+    assert_eq!(
+        ask_for(&fake, Method::GET, "/v/good").await.status,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    assert_eq!(
+        ask_for(&fake, Method::GET, "/v/bad").await.status,
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(
+        ask_for(&fake, Method::POST, "/v/good").await.status,
+        StatusCode::METHOD_NOT_ALLOWED
+    );
+}
+
+#[tokio::test]
+async fn preferences_are_saved_by_their_own_form_only() {
+    let fake = Arc::new(Fake::default());
+    let page = ask_for(&fake, Method::GET, "/p/good").await;
+    assert!(
+        page.body.contains("checked") && page.body.contains("Offers &amp; &lt;News&gt;"),
+        "{}",
+        page.body
+    );
+    let post = async |body: &'static str| {
+        let asked = Request::post("/p/good")
+            .header(header::CONTENT_TYPE, FORM)
+            .body(Body::from(body));
+        request(&fake, asked.unwrap()).await
+    };
+    for body in ["", "List-Unsubscribe=One-Click", "action=other&on=offers"] {
+        let page = post(body).await;
+        assert!(
+            page.body.contains("checked") && !page.body.contains("Saved"),
+            "{body}"
+        );
+    }
+    let page = post("action=save").await;
+    assert!(
+        page.body.contains("Saved.") && !page.body.contains("checked"),
+        "{}",
+        page.body
+    );
+    let page = post("on=offers&on=%00nonsense&action=save").await;
+    assert!(page.body.contains("checked"), "{}", page.body);
+    assert!(post("action=none").await.body.contains("no more messages"));
+    assert_eq!(fake.state(), (false, true));
+    fake.fails.store(true, Relaxed);
+    assert_eq!(
+        post("action=save").await.status,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
 }

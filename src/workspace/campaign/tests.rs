@@ -465,7 +465,7 @@ fn files_lie_in_the_workspace() {
         );
     }
     assert!(body("empty.md").contains("campaigns/x/empty.md is empty"));
-    assert!(body("body.doc").contains("is not a file that ends in .md, .html or .txt"));
+    assert!(body("body.doc").contains("is not a file that ends in .md, .html, .mjml or .txt"));
     assert!(
         body("nothing-like-it.md")
             .contains("files that campaigns name lie in campaigns/ or templates/")

@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::{email, surroundings::Surroundings};
-use crate::model::{Body, Diagnostic, Excerpt, Locale, Section, Translation};
+use crate::{
+    model::{Body, Campaign, Diagnostic, Excerpt, Locale, Section, Translation},
+    workspace::Tree,
+};
 
 /// The translations, by locale. What is wrong is recorded.
 pub(super) fn read(
@@ -116,21 +119,9 @@ fn bodies(
         return bodies;
     };
     let path = body.template.place().file.path();
-    let Some((stem, ending)) = path.rsplit_once('.') else {
-        return bodies;
-    };
-    let start = format!("{stem}.");
-    let beside: Vec<&str> = around.tree.paths_starting(&start).collect();
-    for other in beside {
-        let between = other[start.len()..]
-            .strip_suffix(ending)
-            .and_then(|between| between.strip_suffix('.'));
-        let Some(Ok(locale)) = between.map(str::parse::<Locale>) else {
-            continue;
-        };
-        if !locale.is_well_known() && !subjects.contains_key(&locale) {
-            continue;
-        }
+    let is_named = |locale: &Locale| subjects.contains_key(locale);
+    for (locale, other) in beside(around.tree, path, is_named) {
+        let other = other.as_str();
         let file = match around.tree.open(other) {
             Some(Ok(file)) => file,
             Some(Err(diagnostic)) => {
@@ -160,6 +151,46 @@ fn bodies(
         }
     }
     bodies
+}
+
+/// The files that are translations of the body at `path`, by their names. `is_named`: languages that count though they are not
+/// widely known.
+fn beside(tree: &Tree, path: &str, is_named: impl Fn(&Locale) -> bool) -> Vec<(Locale, String)> {
+    let Some((stem, ending)) = path.rsplit_once('.') else {
+        return Vec::new();
+    };
+    let start = format!("{stem}.");
+    tree.paths_starting(&start)
+        .filter_map(|other| {
+            let between = other[start.len()..]
+                .strip_suffix(ending)?
+                .strip_suffix('.')?;
+            let locale: Locale = between.parse().ok()?;
+            (locale.is_well_known() || is_named(&locale)).then(|| (locale, other.to_owned()))
+        })
+        .collect()
+}
+
+/// Whether a mail that was read before has all the translations that lie beside its body now.
+pub(in crate::workspace) fn is_complete(campaign: &Campaign, tree: &Tree) -> bool {
+    let Some(email) = &campaign.email else {
+        return true;
+    };
+    let path = email.body.template.place().file.path();
+    if path == campaign.file.path() {
+        return true;
+    }
+    let known = |locale: &Locale| {
+        let mut all = email.translations.iter();
+        all.any(|translation| translation.locale == *locale && translation.body.is_some())
+    };
+    let named = |locale: &Locale| {
+        let mut all = email.translations.iter();
+        all.any(|translation| translation.locale == *locale)
+    };
+    beside(tree, path, named)
+        .iter()
+        .all(|(locale, _)| known(locale))
 }
 
 fn is_file(section: &Section<'_>, body: &Body) -> bool {

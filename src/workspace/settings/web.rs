@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::model::{Diagnostic, EmailAddress, Item, SecretRef, Section};
+use crate::model::{Diagnostic, EmailAddress, Item, Period, SecretRef, Section};
 
 /// `[web]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct WebSettings {
     pub secrets: Vec<SecretRef>,
     /// The second way in List-Unsubscribe.
     pub unsubscribe_mailto: Option<EmailAddress>,
+    /// How long messages with a `view_url` can be read in a browser.
+    pub view_keep: Period,
 }
 
 impl Default for WebSettings {
@@ -28,6 +30,7 @@ impl Default for WebSettings {
             admin_listen: local(8026),
             secrets: Vec::new(),
             unsubscribe_mailto: None,
+            view_keep: "30d".parse().expect("it is a period"),
         }
     }
 }
@@ -43,6 +46,7 @@ pub(super) fn read(section: Option<Section<'_>>) -> Option<WebSettings> {
     let admin_listen = self::listen(admin_item.as_ref(), default.admin_listen);
     let secrets = section.take("secrets");
     let unsubscribe_mailto = section.take("unsubscribe_mailto");
+    let view_keep = section.take("view_keep");
     section.finish();
     let web = WebSettings {
         public_url: public_url.unwrap_or(Some(default.public_url))?,
@@ -50,6 +54,7 @@ pub(super) fn read(section: Option<Section<'_>>) -> Option<WebSettings> {
         admin_listen: admin_listen?.address(),
         secrets: secrets.unwrap_or_default(),
         unsubscribe_mailto,
+        view_keep: view_keep.unwrap_or(default.view_keep),
     };
     if let (Some(item), Some(address)) = (&admin_item, web.admin_listen) {
         if web.listen == Some(address) && address.port() != 0 {

@@ -9,6 +9,7 @@ mod life;
 mod planning;
 mod suppressing;
 mod taking_over;
+mod viewing;
 
 use std::{path::PathBuf, sync::atomic::AtomicU64};
 
