@@ -298,7 +298,7 @@ impl Engine {
         };
         let to = address(&one).unwrap_or_else(no_address);
         Ok(
-            match self.render_one(loaded, &one, &request.occurrence, &to) {
+            match self.render_one(loaded, &one, &request.occurrence, &to, None) {
                 Ok(rendered) => Message {
                     shown: format!("Subject: {}\n\n{}", rendered.subject, rendered.text),
                     html: rendered.html,

@@ -115,7 +115,7 @@ impl Engine {
         let to = address(&one).unwrap_or_else(no_address);
         let subject = match explained.outcome {
             Outcome::Included { .. } => self
-                .render_one(&loaded, &one, &occurrence, &to)
+                .render_one(&loaded, &one, &occurrence, &to, None)
                 .ok()
                 .map(|rendered| rendered.subject),
             _ => None,

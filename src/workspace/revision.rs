@@ -2,6 +2,7 @@
 //! reference is touched.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{self, BufRead, BufReader, Read, Write},
     path::{Component, Path, PathBuf},
@@ -10,6 +11,7 @@ use std::{
 
 use super::{
     Location,
+    assets::{Asked, Assets},
     look::{ENDINGS, FOLDERS, SETTINGS},
     tree::{MAX_FILE_BYTES, Tree},
 };
@@ -119,6 +121,12 @@ impl Revision {
             return Err(RevisionError::Git(words.to_owned()));
         }
         let mut tree = Tree::new();
+        // Attachments and pictures are those on the disk: who gets what does not depend on them.
+        tree.set_assets(Assets::new(
+            &self.workspace,
+            BTreeMap::new(),
+            Asked::default(),
+        ));
         let mut wanted = Vec::new();
         for blob in blobs {
             if blob.size > MAX_FILE_BYTES {

@@ -195,6 +195,7 @@ mod tests {
             text: hostile.to_owned(),
             html: Some(format!("<p>{hostile}</p>")),
             eml: format!("From: {hostile}\r\n\r\n").into_bytes(),
+            locale: None,
             variables: vec![(hostile.to_owned(), hostile.to_owned())],
             not_sent: Some(hostile.to_owned()),
         };

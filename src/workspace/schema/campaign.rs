@@ -304,6 +304,32 @@ fn reach() -> Value {
     )
 }
 
+fn language() -> Value {
+    pattern(
+        r"^\s*[A-Za-z]{2,3}([-_][A-Za-z]{4})?([-_]([A-Za-z]{2}|[0-9]{3}))?\s*$",
+        "de-AT",
+    )
+}
+
+fn attachment() -> Value {
+    table(
+        &["path"],
+        [
+            ("path", text(), "The file, relative to this one"),
+            (
+                "name",
+                text(),
+                "What it is called in the message; default: its own name",
+            ),
+            (
+                "type",
+                pattern(r"^[^/\s]+/[^/\s]+$", "application/pdf"),
+                "Its content type; default: by its ending",
+            ),
+        ],
+    )
+}
+
 fn email() -> Value {
     table(
         &["via", "subject"],
@@ -321,10 +347,25 @@ fn email() -> Value {
             ),
             (
                 "body",
-                pattern(r"\.(md|html|txt)$", "renewal.md"),
-                "A file beside this one: .md, .html or .txt",
+                pattern(r"\.(md|html|mjml|txt)$", "renewal.md"),
+                "A file beside this one: .md, .html, .mjml or .txt; renewal.de.md beside it is its translation",
             ),
             ("body_text", text(), "The body itself, as plain text"),
+            (
+                "language",
+                language(),
+                "The language of subject and body; default: not said",
+            ),
+            (
+                "subjects",
+                named(&pattern(r"^[^\r\n]+$", "Ihr Vertrag verlängert sich")),
+                "The subject in other languages, by language",
+            ),
+            (
+                "attachments",
+                list(&one_of([text(), attachment()])),
+                "Files beside this one that go with every message",
+            ),
         ],
     )
 }

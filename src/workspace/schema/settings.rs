@@ -85,6 +85,11 @@ fn web() -> Value {
                 email(),
                 "A second way in List-Unsubscribe",
             ),
+            (
+                "view_keep",
+                with_default(period("30d"), "30d"),
+                "How long messages that link to `view_url` can be read there",
+            ),
         ],
     )
 }
@@ -311,6 +316,11 @@ fn limits() -> Value {
                 "default_timezone",
                 with_default(text(), "UTC"),
                 "The time zone of campaigns that name none",
+            ),
+            (
+                "attachments",
+                with_default(pattern(r"^[0-9]+\s*([kK]|[mM])[bB]$", "20MB"), "10MB"),
+                "The most that pictures and attachments of a message may have together",
             ),
         ],
     )

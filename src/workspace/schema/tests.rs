@@ -25,6 +25,8 @@ fn tree() -> Tree {
     tree.insert("campanile.toml", SETTINGS.as_bytes());
     tree.insert("campaigns/billing/renewal.toml", CAMPAIGN.as_bytes());
     tree.insert("campaigns/billing/renewal.md", &b"Hello"[..]);
+    tree.insert("campaigns/billing/renewal.de.md", &b"Hallo"[..]);
+    tree.insert("campaigns/billing/terms.pdf", &b"%PDF-1.7"[..]);
     tree.insert("campaigns/billing/accounts.txt", &b"A1"[..]);
     tree
 }
