@@ -5,9 +5,9 @@ use std::{fmt, sync::Arc};
 use chrono::{NaiveDate, NaiveTime};
 
 use super::{
-    ApprovalRule, CampaignId, Channel, Excerpt, Locale, Mailbox, Percentage, Period, Place, Purpose,
-    Rollout, SenderName, Size, SourceFile, SourceName, StopIf, TopicName, TransportName, Zone,
-    run::named, section::from_toml_string,
+    ApprovalRule, CampaignId, Channel, Excerpt, Locale, Mailbox, Percentage, Period, Place,
+    Purpose, Rollout, SenderName, Size, SourceFile, SourceName, StopIf, TopicName, TransportName,
+    Zone, run::named, section::from_toml_string,
 };
 
 /// A campaign as its file says.

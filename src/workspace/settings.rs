@@ -15,8 +15,8 @@ use std::{
 use super::{Additions, look::SETTINGS, tree::Tree};
 use crate::{
     model::{
-        Diagnostic, Diagnostics, Document, Item, Place, Rate, Safety, Section, Sender, SenderName, Size,
-        SourceFile, SourceName, Topic, TopicName, TransportName, Zone,
+        Diagnostic, Diagnostics, Document, Item, Place, Rate, Safety, Section, Sender, SenderName,
+        Size, SourceFile, SourceName, Topic, TopicName, TransportName, Zone,
     },
     source::{self, SourceKind},
     transport::{self, TransportKind},
@@ -155,7 +155,8 @@ fn read(root: Section<'_>, workspace: &Path, kinds: Kinds<'_>) -> Option<Setting
     let topics = people::topics(&root);
     let sources = sources::read(&root, workspace, kinds);
     let transports = transports::read(&root, kinds);
-    let (default_timezone, frequency_cap, most_attached) = root.section("limits").map(limits).unwrap_or_default();
+    let (default_timezone, frequency_cap, most_attached) =
+        root.section("limits").map(limits).unwrap_or_default();
     let safety = safety::read(root.section("safety"));
     root.finish();
     Some(Settings {
