@@ -113,7 +113,7 @@ fn every_answer_is_that_of_the_plan() {
     );
     let eve = explain("6");
     let error = eve["detail"].as_str().unwrap();
-    assert!(error.starts_with("campaigns/a.toml:6:10: "), "{error}");
+    assert!(error.starts_with("campaigns/a.toml:6:16: "), "{error}");
     assert_eq!(
         rules(&eve),
         [

@@ -337,7 +337,7 @@ fn tell_schedule(
             let due = schedule.timezone.to_utc(*local);
             let first_seen = record.map(|record| record.first_seen);
             told.push(match (first_seen, cursor) {
-                (Some(seen), None) if due <= seen => Told::stops(
+                (Some(seen), _) if due <= seen => Told::stops(
                     format!(
                         "its time, {}, was past when it was first seen ({}): it never fires",
                         zoned(due),
