@@ -159,6 +159,16 @@ impl SmtpServer {
             .collect()
     }
 
+    /// How many it took so far.
+    pub fn count(&self) -> usize {
+        self.shared.record.lock().unwrap().accepted.len()
+    }
+
+    /// How many connections are open now.
+    pub fn open(&self) -> usize {
+        self.shared.record.lock().unwrap().open
+    }
+
     /// How many connections were opened so far.
     pub fn connections(&self) -> usize {
         self.shared.record.lock().unwrap().connections
