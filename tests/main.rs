@@ -9,6 +9,8 @@ mod crash;
 mod daemon;
 mod dkim;
 mod environments;
+mod faults;
+mod hell;
 mod holds;
 mod laws;
 mod mail;

@@ -63,6 +63,7 @@ struct Record {
     transcript: Vec<(usize, String)>,
     connections: usize,
     open: usize,
+    peak: usize,
     messages: usize,
 }
 
@@ -164,9 +165,9 @@ impl SmtpServer {
         self.shared.record.lock().unwrap().accepted.len()
     }
 
-    /// How many connections are open now.
-    pub fn open(&self) -> usize {
-        self.shared.record.lock().unwrap().open
+    /// How many connections were open at once at most.
+    pub fn peak(&self) -> usize {
+        self.shared.record.lock().unwrap().peak
     }
 
     /// How many connections were opened so far.
@@ -253,6 +254,7 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>) {
             let mut record = shared.record.lock().unwrap();
             record.connections += 1;
             record.open += 1;
+            record.peak = record.peak.max(record.open);
             record.connections
         };
         tokio::spawn(async move {
