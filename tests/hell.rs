@@ -60,9 +60,10 @@ impl Case {
         } else {
             "none"
         };
-        let timeout = match self.more.contains("timeout") {
-            true => "",
-            false => "timeout = \"1s\"",
+        let timeout = if self.more.contains("timeout") {
+            ""
+        } else {
+            "timeout = \"1s\""
         };
         let settings = format!(
             "[transports.main]\nkind = \"smtp\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"{tls}\"\nconnections = \
@@ -291,8 +292,7 @@ fn a_server_that_has_trouble_before_any_message_burns_nobody() {
             ("talks rubbish", GARBAGE),
         ]
     };
-    type Step = (&'static str, &'static str, fn(Script, Act) -> Script);
-    let steps: [Step; 5] = [
+    let steps: [(&str, &str, AtStep); 5] = [
         ("the greeting", "", Script::greeting),
         ("EHLO", "", Script::ehlo),
         ("STARTTLS", TLS, |s, act| s.starttls().starttls_answer(act)),
