@@ -10,6 +10,8 @@ mod daemon;
 mod dkim;
 mod environments;
 mod explain;
+mod faults;
+mod hell;
 mod holds;
 mod laws;
 mod limits;

@@ -38,7 +38,7 @@ fn it_stops_recipients_of_every_campaign_and_says_why() {
     assert!(plan.contains("policy 4"), "{plan}");
 
     let shown = workspace.run(["preview", "a", "--recipient", "2"]).code(0);
-    let shown = shown.stdout + &shown.stderr;
+    let shown = shown.stdout + shown.stderr.as_str();
     assert!(
         shown.contains("policy: a minor: no email in news"),
         "{shown}"

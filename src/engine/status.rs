@@ -40,7 +40,9 @@ impl Engine {
                 ..RunFilter::default()
             };
             let newest = store.runs(newest).await?;
-            runs.extend(newest.into_iter().filter(|run| run.state.is_over()));
+            // One that ended between the two looks is shown once, as the later look saw it.
+            runs.retain(|run| !newest.iter().any(|later| later.id == run.id));
+            runs.extend(newest);
             runs.sort_by_key(|run| std::cmp::Reverse(run.id));
             records = store.campaigns().await?;
         }

@@ -146,7 +146,7 @@ impl Engine {
                 self.shift(run, RunState::Sending, None).await
             }
             Standing::Good => {
-                if self.replan_if_edited(run).await? {
+                if self.replan_if_edited(run) {
                     return Ok(());
                 }
                 if waits || held_by_files.is_some() {

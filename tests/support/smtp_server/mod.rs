@@ -63,6 +63,7 @@ struct Record {
     transcript: Vec<(usize, String)>,
     connections: usize,
     open: usize,
+    peak: usize,
     messages: usize,
 }
 
@@ -159,6 +160,16 @@ impl SmtpServer {
             .collect()
     }
 
+    /// How many it took so far.
+    pub fn count(&self) -> usize {
+        self.shared.record.lock().unwrap().accepted.len()
+    }
+
+    /// How many connections were open at once at most.
+    pub fn peak(&self) -> usize {
+        self.shared.record.lock().unwrap().peak
+    }
+
     /// How many connections were opened so far.
     pub fn connections(&self) -> usize {
         self.shared.record.lock().unwrap().connections
@@ -243,6 +254,7 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>) {
             let mut record = shared.record.lock().unwrap();
             record.connections += 1;
             record.open += 1;
+            record.peak = record.peak.max(record.open);
             record.connections
         };
         tokio::spawn(async move {
