@@ -8,6 +8,7 @@ mod carry_out;
 mod due;
 mod explain;
 mod gate;
+mod hours;
 mod lifecycle;
 mod loading;
 mod outlook;
@@ -21,6 +22,7 @@ mod sending;
 mod status;
 mod waits;
 mod way_out;
+mod zones;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

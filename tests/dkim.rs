@@ -150,7 +150,7 @@ fn mistakes_in_the_settings_are_shown_where_they_stand() {
             .people(&["1,ada@example.org,Ada,36"])
             .replace("campanile.toml", from, &format!("{from}\ndkim = {dkim}"));
         let ran = workspace.run(["check"]);
-        ran.stdout + &ran.stderr
+        ran.stdout + ran.stderr.as_str()
     };
     let no_selector = told("{ domain = \"acme.example\", key = { env = \"K\" } }");
     assert!(no_selector.contains("needs `selector`"), "{no_selector}");

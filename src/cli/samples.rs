@@ -122,6 +122,8 @@ pub(super) fn plan() -> Plan {
         by_channel: [(Channel::Email, 1_234)].into(),
         reachable: [(Channel::Email, 1_990), (Channel::Sms, 0)].into(),
         skipped: [(SkipReason::Unsubscribed, 766)].into(),
+        zones: Vec::new(),
+        unknown_zones: 0,
         sample: vec![Sample {
             key: "A1".to_owned(),
             channel: Channel::Email,

@@ -11,6 +11,7 @@ mod hold;
 mod identity;
 mod name;
 mod occurrence;
+mod pace;
 mod period;
 mod rate;
 mod recipient;
@@ -43,6 +44,7 @@ pub use name::{
     CampaignId, EnvironmentName, NameError, SenderName, SourceName, TopicName, TransportName,
 };
 pub use occurrence::{Occurrence, OccurrenceName};
+pub use pace::{Days, Hours, Pace, Window};
 pub use period::{Period, Unit};
 pub use rate::{Percentage, Rate};
 pub use recipient::{FieldType, InvalidRow, Recipient, Roles, Schema};

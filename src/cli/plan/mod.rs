@@ -178,7 +178,7 @@ mod tests {
             "total": 10_000, "matched": 2_000, "to_send": 1_234,
             "by_channel": { "email": 1_234, "sms": 0, "letter": 0 },
             "reachable": { "email": 1_990, "sms": 0, "letter": 0 },
-            "skipped": { "unsubscribed": 766 }, "hold": "too_many", "hold_words": null, "safety": null,
+            "skipped": { "unsubscribed": 766 }, "hold": "too_many", "hold_words": null, "safety": null, "zones": [], "unknown_zones": 0,
             "funnel": [
                 { "step": "source", "kind": "source", "left": 10_000, "dropped": 0 },
                 { "step": "r.status == \"active\"", "kind": "clause", "left": 2_000, "dropped": 8_000 },

@@ -80,6 +80,9 @@ CREATE TABLE suppression (
 /// spares the others' recipients; `run_by_end` serves caps. `rollout`, `goes_on_at`, `stop_if`, `toll_base`, `no_mailbox` and
 /// `unsubscribed` are a run's guards and what they count beside the counters; `meta.overwrites`: the file has overwritten what it
 /// deleted from its beginning.
+///
+/// Runs that go by their recipients' zones: each zone has queues of its own, which open at their time. Its rows stand among
+/// the others in the order of recipients; those of such runs, and no others, have an index by queue.
 const V2: &str = "
 ALTER TABLE campaign ADD COLUMN vanished_at INTEGER;
 ALTER TABLE campaign ADD COLUMN removal_grace TEXT;
@@ -105,6 +108,17 @@ ALTER TABLE run ADD COLUMN unsubscribed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE run ADD COLUMN cooldown_group TEXT;
 ALTER TABLE run ADD COLUMN waits INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE meta ADD COLUMN overwrites INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE queue_by_zone (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, channel INTEGER NOT NULL, transport TEXT NOT NULL,
+    cursor INTEGER, zone TEXT NOT NULL DEFAULT '', opens INTEGER, expires INTEGER, opened INTEGER,
+    UNIQUE (run, channel, zone)
+) STRICT;
+INSERT INTO queue_by_zone (id, run, channel, transport, cursor) SELECT id, run, channel, transport, cursor FROM queue;
+DROP TABLE queue;
+ALTER TABLE queue_by_zone RENAME TO queue;
+CREATE INDEX queue_to_open ON queue (opens) WHERE opens IS NOT NULL AND opened IS NULL;
+ALTER TABLE delivery ADD COLUMN zoned INTEGER;
+CREATE INDEX delivery_by_zone ON delivery (queue) WHERE zoned = 1;
 ";
 
 /// A commit copies the log into the file once it has this many pages (of 4 KiB).
@@ -258,6 +272,16 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 
 fn in_file(path: &Path, words: &str) -> super::error::Error {
     refused(format!("{}: {words}", path.display()))
+}
+
+/// A file as the first version made it.
+#[cfg(test)]
+pub(super) fn make_first_version(path: &Path) {
+    let db = Connection::open(path).expect("the folder is there");
+    db.execute_batch(V1).expect("the statements are right");
+    db.pragma_update(None, "application_id", APPLICATION)
+        .and_then(|()| db.pragma_update(None, "user_version", 1))
+        .expect("a new file takes both");
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod life;
 mod planning;
 mod suppressing;
 mod taking_over;
+mod zones;
 
 use std::{path::PathBuf, sync::atomic::AtomicU64};
 
@@ -275,6 +276,7 @@ fn row(sequence: u32) -> Frozen {
         recipient: recipient(sequence),
         address_hash: Some(address(sequence)),
         channel: Channel::Email,
+        zone: None,
         key: format!("K{sequence}"),
         address: format!("k{sequence}@example.org"),
         skip: None,
