@@ -8,6 +8,7 @@ mod carry_out;
 mod due;
 mod explain;
 mod gate;
+mod hours;
 mod lifecycle;
 mod loading;
 mod outlook;
@@ -23,6 +24,7 @@ mod status;
 mod views;
 mod waits;
 mod way_out;
+mod zones;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -17,7 +17,7 @@ pub(super) enum Progress<'a> {
         /// Where they go.
         output: &'a mut Output,
         /// What the last line said.
-        last: Option<(RunState, u64)>,
+        last: Option<(RunState, u64, Option<String>)>,
     },
 }
 
@@ -49,7 +49,9 @@ impl<'a> Progress<'a> {
             }
             Self::Lines { output, last } => {
                 let tenth = (done * 10).checked_div(of).unwrap_or(0);
-                if last.replace((run.state, tenth)) != Some((run.state, tenth)) {
+                let now = (run.state, tenth, run.goes_on_at.map(moment));
+                if last.as_ref() != Some(&now) {
+                    *last = Some(now);
                     let (done, of) = (thousands(done), thousands(of));
                     let line = format!("run {} {}: {done} of {of}", run.id, run.state);
                     let line = match remarks(run) {

@@ -123,6 +123,8 @@ pub(super) fn plan() -> Plan {
         by_locale: std::collections::BTreeMap::new(),
         reachable: [(Channel::Email, 1_990), (Channel::Sms, 0)].into(),
         skipped: [(SkipReason::Unsubscribed, 766)].into(),
+        zones: Vec::new(),
+        unknown_zones: 0,
         sample: vec![Sample {
             key: "A1".to_owned(),
             channel: Channel::Email,

@@ -155,7 +155,7 @@ fn transports(report: &StatusReport, output: &mut Output) -> Result<(), Failure>
     if report.transports.is_empty() {
         return Ok(());
     }
-    let headings = ["TRANSPORT", "WAY", "CONNECTIONS", "SENT", "ERROR"];
+    let headings = ["TRANSPORT", "WAY", "CONNECTIONS", "SENT", "RATE", "ERROR"];
     let mut table = Table::new(headings).numbers(&[2, 3]);
     for transport in &report.transports {
         table.row([
@@ -163,11 +163,25 @@ fn transports(report: &StatusReport, output: &mut Output) -> Result<(), Failure>
             transport.description.clone(),
             transport.connections.to_string(),
             thousands(transport.sent),
+            transport
+                .rate
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             transport.error.clone().unwrap_or_default(),
         ]);
     }
     output.line("")?;
     output.table(table)?;
+    for transport in &report.transports {
+        let reason = transport
+            .rate
+            .as_ref()
+            .and_then(|rate| rate.reason.as_ref());
+        if let Some(reason) = reason {
+            output.line(format!("{} was slowed down: {reason}", transport.name))?;
+        }
+    }
     Ok(())
 }
 
@@ -176,7 +190,7 @@ mod tests {
     use super::*;
     use crate::{
         cli::{print::Captured, samples::run},
-        control::{CampaignState, CampaignStatus, TransportStatus},
+        control::{CampaignState, CampaignStatus, RateStatus, TransportStatus},
         model::{RunState, Status},
     };
 
@@ -203,6 +217,11 @@ mod tests {
                 description: "outbox folder outbox/".to_owned(),
                 connections: 1,
                 sent: 12_000,
+                rate: Some(RateStatus {
+                    configured: Some("200/1s".to_owned()),
+                    per_second: 12.5,
+                    reason: Some("450 4.7.1 slow down".to_owned()),
+                }),
                 error: Some("the disk is full".to_owned()),
             }],
             errors: vec!["campaigns/a.toml:3:7: no".to_owned()],
@@ -221,8 +240,9 @@ mod tests {
           3  billing/renewal  2026-12-01  2026-12-01 08:00:00 UTC  held (too_many)    1,234  queued 1,234
         run 3: `campanile resume 3` sends it all the same
 
-        TRANSPORT  WAY                    CONNECTIONS    SENT  ERROR
-        main       outbox folder outbox/            1  12,000  the disk is full
+        TRANSPORT  WAY                    CONNECTIONS    SENT  RATE               ERROR
+        main       outbox folder outbox/            1  12,000  12.50/s of 200/1s  the disk is full
+        main was slowed down: 450 4.7.1 slow down
 
         Findings in the files
           campaigns/a.toml:3:7: no

@@ -14,8 +14,8 @@ pub use person::{
 };
 pub use reply::{
     ApprovalState, ApprovalStatus, Before, CampaignState, CampaignStatus, Change, Compared,
-    ComparedCampaign, Explanation, MessageDiff, PastExplanation, Preview, Refused, RefusedKind,
-    Reply, RunStatus, SendOffer, Standing, StatusReport, Told, TransportStatus,
+    ComparedCampaign, Explanation, MessageDiff, PastExplanation, Preview, RateStatus, Refused,
+    RefusedKind, Reply, RunStatus, SendOffer, Standing, StatusReport, Told, TransportStatus,
 };
 pub use serve::{ServeOptions, serve};
 pub use session::Session;

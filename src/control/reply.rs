@@ -177,7 +177,8 @@ pub struct RunStatus {
     pub started_at: Option<DateTime<Utc>>,
     /// When it was over.
     pub ended_at: Option<DateTime<Utc>>,
-    /// Until when it waits: until it is due, or (where it waits for an approval) until it is late.
+    /// Until when it waits: until it is due, or (where it waits for an approval) until it is late; where it is sending, and its
+    /// hours or its next zone's time have not come, until then.
     #[serde(default)]
     pub waits_until: Option<DateTime<Utc>>,
     /// Who approved it, and whether that counts.
@@ -223,8 +224,33 @@ pub struct TransportStatus {
     pub connections: usize,
     /// Messages taken since the daemon started.
     pub sent: u64,
+    /// How fast it goes, where anything limits it.
+    #[serde(default)]
+    pub rate: Option<RateStatus>,
     /// What is wrong: the circuit is open, until when.
     pub error: Option<String>,
+}
+
+/// The rate of a transport.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RateStatus {
+    /// What its settings say: `200/1s`.
+    pub configured: Option<String>,
+    /// How many messages a second it takes now.
+    pub per_second: f64,
+    /// What its server said when it was slowed down, if it is.
+    pub reason: Option<String>,
+}
+
+/// `200/1s`, `12.5/s of 200/1s`, `12.5/s`.
+impl std::fmt::Display for RateStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.configured, &self.reason) {
+            (Some(configured), None) => f.write_str(configured),
+            (Some(configured), Some(_)) => write!(f, "{:.2}/s of {configured}", self.per_second),
+            (None, _) => write!(f, "{:.2}/s", self.per_second),
+        }
+    }
 }
 
 /// What `send` would do.

@@ -152,6 +152,7 @@ impl Session {
                         return Ok(());
                     }
                     engine.heartbeat().await?;
+                    engine.open_zones(Some(run)).await?;
                     if !goes_on {
                         engine.hold_and_release().await?;
                     }

@@ -1,29 +1,37 @@
-//! Claims deliveries from the ledger, renders them, and hands them to the lanes of one transport: a little of each run in
-//! turn, so that a small urgent campaign is not behind a million others.
+//! Claims deliveries from the ledger, has them rendered, and hands them to the lanes of one transport: one of each queue in
+//! turn, so that a small urgent campaign is not behind a million others, and none waits for the pace or the hours of another.
 
 use std::{
-    collections::BTreeMap,
-    panic::AssertUnwindSafe,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use chrono::TimeDelta;
-use tokio::sync::{mpsc, watch};
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::{
+    sync::{Semaphore, mpsc, watch},
+    task::JoinSet,
+};
 
 use crate::{
-    model::{HoldReason, RunId, SkipReason},
-    store::{Begin, Claimed, Done, Outcome, QueueId, StoreError},
+    model::{HoldReason, RunId},
+    store::{QueueId, StoreError},
 };
 
 use super::{
     NoWork, Shared,
-    claims::Position,
+    fill::{self, Allowed, Filled},
     flight::{QueueState, Ready, TransportState},
 };
 
-/// How many deliveries are claimed and rendered of one run before the next one's turn.
+/// How many deliveries are claimed and rendered of one queue at a time, at most.
 const CHUNK: usize = 64;
+/// The same before it is known how large its messages are.
+const FIRST_CHUNK: usize = 8;
+/// How many bytes of rendered messages all queues together hold, about.
+const STOCK_BYTES: usize = 16 << 20;
+/// How many queues are claimed from and rendered side by side.
+const FILLS: usize = 4;
 /// How often the store is asked which queues there are, where nothing says so earlier.
 const REFRESH: Duration = Duration::from_millis(250);
 
@@ -32,83 +40,116 @@ pub(super) async fn feed(
     shared: Arc<Shared>,
     transport: Arc<TransportState>,
     ready: mpsc::Sender<Ready>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
-    let mut feeder = Feeder {
+    let lines = Lines {
         shared,
         transport,
-        ready,
-        queues: BTreeMap::new(),
-        turn: None,
-        looked: Instant::now(),
+        all: BTreeMap::new(),
+        turns: VecDeque::new(),
+        alarms: BTreeSet::new(),
+        turn: 0,
+        fills: JoinSet::new(),
+        side_by_side: Arc::new(Semaphore::new(FILLS)),
     };
-    loop {
-        let pause = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
-            outcome = feeder.round() => match outcome {
-                Ok(()) => REFRESH,
-                Err(StoreError::LeaseLost) => return,
-                Err(error) => {
-                    tracing::error!(%error, "the ledger can't be read: trying again in a second");
-                    Duration::from_secs(1)
-                }
-            },
-        };
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
-            () = feeder.shared.wake.notified() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
+    if let Err(error) = lines.feed(ready, stop).await {
+        tracing::debug!(%error, "nothing more is claimed");
     }
 }
 
-struct Feeder {
+/// The queues of one transport.
+struct Lines {
     shared: Arc<Shared>,
     transport: Arc<TransportState>,
-    ready: mpsc::Sender<Ready>,
-    queues: BTreeMap<QueueId, Arc<QueueState>>,
-    /// The queue that had the last turn.
-    turn: Option<QueueId>,
-    looked: Instant,
+    all: BTreeMap<QueueId, Line>,
+    /// Those that have rendered messages, in the order of their turns.
+    turns: VecDeque<QueueId>,
+    /// When those that may not go on yet are asked again.
+    alarms: BTreeSet<(DateTime<Utc>, QueueId)>,
+    /// How often a pace let something go.
+    turn: u64,
+    fills: JoinSet<Filled>,
+    side_by_side: Arc<Semaphore>,
 }
 
-impl Feeder {
-    /// Feeds until no queue has anything to claim.
-    async fn round(&mut self) -> Result<(), StoreError> {
-        self.look().await?;
+/// One queue, with what is rendered of it.
+struct Line {
+    queue: Arc<QueueState>,
+    stock: VecDeque<Ready>,
+    /// Somebody claims and renders for it.
+    filling: bool,
+    /// It had nothing to claim: it is asked again at the next look.
+    rests: bool,
+    /// It is known to have something to claim. One that has a pace takes no place in it before that is known.
+    has_more: bool,
+    /// When its pace let something of it go last, as a number that grows: whoever waited longest comes first.
+    turn: u64,
+    /// When it is asked again, where it may not go on yet.
+    alarm: Option<DateTime<Utc>>,
+    /// How large its largest message was, where one was rendered.
+    size: Option<usize>,
+}
+
+impl Lines {
+    /// Ends when it is told to, or with the error that nothing can be done about.
+    async fn feed(
+        mut self,
+        ready: mpsc::Sender<Ready>,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), StoreError> {
+        let mut next_look = Instant::now();
         loop {
-            let mut fed = false;
-            for queue in self.in_turn() {
-                if self.is_open(&queue) {
-                    fed |= self.feed_chunk(&queue).await?;
-                    self.turn = Some(queue.queue.id);
-                }
-                if self.looked.elapsed() >= REFRESH {
-                    self.look().await?;
-                }
+            if Instant::now() >= next_look {
+                let pause = match self.look().await {
+                    Ok(()) => REFRESH,
+                    Err(error) => put_up_with(error)?,
+                };
+                next_look = Instant::now() + pause;
             }
-            if !fed {
-                return self.finish_drained().await;
+            self.ring();
+            let pause = self
+                .next_alarm()
+                .min(next_look.saturating_duration_since(Instant::now()));
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                place = ready.reserve(), if !self.turns.is_empty() => {
+                    let Ok(place) = place else {
+                        return Ok(());
+                    };
+                    let mut place = Some(place);
+                    while let Some(here) = place.take() {
+                        let Some(message) = self.deal() else {
+                            break;
+                        };
+                        here.send(message);
+                        place = ready.try_reserve().ok();
+                    }
+                }
+                Some(filled) = self.fills.join_next() => {
+                    // A fill is never aborted, and whoever renders catches panics.
+                    if let Some(error) = self.stock(filled.expect("a fill does not panic")) {
+                        next_look += put_up_with(error)?;
+                    }
+                }
+                () = self.shared.wake.notified() => next_look = Instant::now(),
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }
 
-    /// Which queues opened, closed, and are done with: also while a large run keeps the feeder busy or a slow transport blocks
-    /// it, a small one ends when it is over.
+    /// Which queues opened, closed, and are done with.
     async fn look(&mut self) -> Result<(), StoreError> {
         self.refresh().await?;
         self.finish_drained().await?;
-        self.looked = Instant::now();
+        self.transport.keep_rate(&*self.shared.store).await?;
+        for line in self.all.values_mut() {
+            line.rests = false;
+        }
+        self.fill_in_turn(self.all.keys().copied().collect());
         Ok(())
     }
 
-    /// Whether it is still the same queue: its run is sending, and nothing of it was queued again.
-    fn is_open(&self, queue: &Arc<QueueState>) -> bool {
-        let open = self.queues.get(&queue.queue.id);
-        open.is_some_and(|open| Arc::ptr_eq(open, queue))
-    }
-
-    /// Takes up the queues that opened, drops those that closed.
+    /// Takes up the queues that opened, drops those that closed: what is rendered of them is still queued.
     async fn refresh(&mut self) -> Result<(), StoreError> {
         let open: Vec<_> = self
             .shared
@@ -119,18 +160,20 @@ impl Feeder {
             .filter(|queue| queue.transport == self.transport.way.name)
             .filter(|queue| self.shared.only.is_none_or(|only| queue.run == only))
             .collect();
-        self.queues.retain(|id, state| {
+        self.all.retain(|id, line| {
             open.iter()
-                .any(|queue| queue.id == *id && queue.epoch == state.queue.epoch)
+                .any(|queue| queue.id == *id && queue.epoch == line.queue.queue.epoch)
         });
+        self.turns.retain(|id| self.all.contains_key(id));
         for queue in open {
-            if self.queues.contains_key(&queue.id) {
+            if self.all.contains_key(&queue.id) {
                 continue;
             }
             match self.shared.runs.work(queue.run, &queue).await {
                 Ok(work) => {
-                    self.queues
-                        .insert(queue.id, Arc::new(QueueState::new(queue, work)));
+                    let id = queue.id;
+                    let queue = QueueState::new(queue, work, &self.shared.buckets);
+                    self.all.insert(id, Line::new(queue));
                 }
                 Err(NoWork::Later(words)) => {
                     tracing::warn!(run = %queue.run, error = words, "not sent yet: trying again");
@@ -146,154 +189,151 @@ impl Feeder {
         Ok(())
     }
 
-    fn in_turn(&self) -> Vec<Arc<QueueState>> {
-        let after = |id: &QueueId| self.turn.is_some_and(|turn| *id <= turn);
-        let mut queues: Vec<_> = self.queues.values().cloned().collect();
-        queues.sort_by_key(|queue| (after(&queue.queue.id), queue.queue.id));
-        queues
-    }
-
-    /// One run's turn. `false`: there was nothing to claim.
-    async fn feed_chunk(&mut self, queue: &Arc<QueueState>) -> Result<bool, StoreError> {
-        let (store, now) = (&self.shared.store, self.shared.clock.now());
-        let mut claims = Vec::new();
-        if queue.claims.may_claim_due(now) {
-            let due = store.claim_due(queue.queue.id, now, CHUNK).await?;
-            claims = queue.claims.claimed(due, false);
-        }
-        if claims.is_empty()
-            && let Position::Behind(after) = queue.claims.position(now)
+    /// Asks those whose time has come.
+    fn ring(&mut self) {
+        let now = self.shared.clock.now();
+        let mut rung = Vec::new();
+        while let Some((at, id)) = self.alarms.first().copied()
+            && at <= now
         {
-            let next = store.claim(queue.queue.id, after, CHUNK).await?;
-            if next.is_empty() {
-                queue.claims.exhausted();
+            self.alarms.pop_first();
+            let line = self.all.get_mut(&id);
+            if let Some(line) = line.filter(|line| line.alarm == Some(at)) {
+                line.alarm = None;
+                rung.push(id);
             }
-            claims = queue.claims.claimed(next, true);
         }
-        if claims.is_empty() {
-            return Ok(false);
-        }
-        let (made, failed) = self.render(queue, claims).await;
-        self.record_failures(queue, failed).await;
-        for message in made {
-            let place = loop {
-                let ready = self.ready.clone();
-                tokio::select! {
-                    place = ready.reserve_owned() => match place {
-                        Ok(place) => break place,
-                        Err(_) => return Ok(false),
-                    },
-                    () = tokio::time::sleep(REFRESH) => self.look().await?,
-                }
-                if !self.is_open(queue) {
-                    // What is left of the chunk was only rendered: it is still queued.
-                    return Ok(true);
-                }
-            };
-            place.send(message);
-        }
-        Ok(true)
+        self.fill_in_turn(rung);
     }
 
-    async fn render(
-        &self,
-        queue: &Arc<QueueState>,
-        claims: Vec<Claimed>,
-    ) -> (Vec<Ready>, Vec<Failure>) {
-        let (queue, now) = (queue.clone(), self.shared.clock.now());
-        let rendering = tokio::task::spawn_blocking(move || {
-            let (mut made, mut failed) = (Vec::with_capacity(claims.len()), Vec::new());
-            let guard = queue.work.guard.load_full();
-            for claimed in claims {
-                if !guard.allows(queue.queue.channel, &claimed.address) {
-                    failed.push(Failure {
-                        claimed,
-                        reason: SkipReason::Safety,
-                        words: None,
-                    });
-                    continue;
-                }
-                // A panic costs one recipient, not the sending of all others.
-                let rendered = std::panic::catch_unwind(AssertUnwindSafe(|| {
-                    queue
-                        .work
-                        .render(&claimed, queue.queue.channel, now, &guard)
-                }));
-                match rendered
-                    .unwrap_or_else(|_| Err("the template made the program panic".to_owned()))
-                {
-                    Ok(outgoing) => made.push(Ready {
-                        begin: Begin {
-                            delivery: claimed.id,
-                            recipient: claimed.recipient,
-                            address_hash: guard.hash(claimed.address_hash),
-                            message_id: queue.work.message_id(&claimed, queue.queue.channel),
-                        },
-                        outgoing,
-                        attempts: claimed.attempts,
-                        first_try: claimed.first_try,
-                        queue: queue.clone(),
-                        guard: guard.clone(),
-                    }),
-                    Err(words) => failed.push(Failure {
-                        claimed,
-                        reason: SkipReason::RenderError,
-                        words: Some(words),
-                    }),
-                }
-            }
-            (made, failed)
-        });
-        rendering.await.expect("rendering does not panic")
+    /// Who waited longest comes first: those of one campaign share its pace.
+    fn fill_in_turn(&mut self, mut lines: Vec<QueueId>) {
+        lines.sort_by_key(|id| (self.all.get(id).map(|line| line.turn), *id));
+        for id in lines {
+            self.fill(id);
+        }
     }
 
-    /// A recipient whose message can't be made, or may not leave, is skipped; too many that can't be made hold the run, as
-    /// script errors do.
-    async fn record_failures(&self, queue: &Arc<QueueState>, failed: Vec<Failure>) {
-        let most = queue.work.loaded.campaign.audience.max_script_errors;
-        let mut failed = failed.into_iter();
-        while let Some(failure) = failed.next() {
-            let reason = failure.reason;
-            if reason == SkipReason::RenderError {
-                tracing::warn!(run = %queue.queue.run, delivery = %failure.claimed.id, error = failure.words, "not rendered");
-            }
-            let done = Done {
-                delivery: failure.claimed.id,
-                outcome: Outcome::Skipped(reason),
-                reason: failure.words,
-                suppress: false,
+    /// A queue that may not go on yet is asked again then.
+    fn wake_at(&mut self, id: QueueId, at: DateTime<Utc>) {
+        if let Some(line) = self.all.get_mut(&id)
+            && line.alarm.is_none_or(|earlier| at < earlier)
+        {
+            line.alarm = Some(at);
+            self.alarms.insert((at, id));
+        }
+    }
+
+    fn next_alarm(&self) -> Duration {
+        let next = self
+            .alarms
+            .first()
+            .map(|(at, _)| *at - self.shared.clock.now());
+        next.map_or(REFRESH, |left| left.to_std().unwrap_or(Duration::ZERO))
+    }
+
+    /// The next message of the queue whose turn it is.
+    fn deal(&mut self) -> Option<Ready> {
+        let now = self.shared.clock.now();
+        while let Some(id) = self.turns.pop_front() {
+            let Some(line) = self.all.get_mut(&id) else {
+                continue;
             };
-            self.shared.journal.record(done, queue.clone());
-            if reason != SkipReason::RenderError {
+            if let Some(opens) = line.queue.closed_until(now) {
+                line.give_back(opens);
+                self.wake_at(id, opens);
                 continue;
             }
-            let errors = queue.work.count_error();
-            if errors > most && !queue.work.run.released {
-                let words = format!("{errors} messages could not be made");
-                self.shared
-                    .runs
-                    .hold(queue.queue.run, HoldReason::ScriptErrors, &words)
-                    .await;
-                // The others that were claimed with it stay queued: nobody is skipped for a mistake that holds the run.
-                let later = self.shared.clock.now() + TimeDelta::seconds(1);
-                for spared in failed.by_ref() {
-                    queue.claims.give_back(spared.claimed.id, later);
+            let Some(message) = line.stock.pop_front() else {
+                continue;
+            };
+            if !line.stock.is_empty() {
+                self.turns.push_back(id);
+            }
+            self.fill(id);
+            return Some(message);
+        }
+        None
+    }
+
+    /// Has more of a queue rendered, where it has little left, and its pace and its hours allow it.
+    fn fill(&mut self, id: QueueId) {
+        let now = self.shared.clock.now();
+        let lines = self.all.len();
+        let Some(line) = self.all.get_mut(&id) else {
+            return;
+        };
+        let chunk = line.chunk(lines);
+        if line.filling || line.rests || line.stock.len() > chunk / 2 {
+            return;
+        }
+        let not_before = if let Some(opens) = line.queue.closed_until(now) {
+            line.give_back(opens);
+            Err(opens)
+        } else {
+            match &line.queue.pace {
+                None => Ok(Allowed::As(chunk)),
+                Some(_) if !line.has_more => Ok(Allowed::ToLook),
+                Some((bucket, spacing)) => bucket.admit(*spacing, chunk).map(Allowed::By),
+            }
+        };
+        match not_before {
+            Err(at) => self.wake_at(id, at),
+            Ok(allowed) => {
+                line.filling = true;
+                if matches!(allowed, Allowed::By(_)) {
+                    self.turn += 1;
+                    line.turn = self.turn;
                 }
+                let (shared, queue) = (self.shared.clone(), line.queue.clone());
+                let side_by_side = self.side_by_side.clone();
+                self.fills.spawn(async move {
+                    let _turn = side_by_side.acquire_owned().await;
+                    fill::fill(&shared, queue, allowed).await
+                });
             }
         }
+    }
+
+    /// Takes what was rendered.
+    fn stock(&mut self, filled: Filled) -> Option<StoreError> {
+        let id = filled.queue.queue.id;
+        let line = self.all.get_mut(&id)?;
+        if !Arc::ptr_eq(&line.queue, &filled.queue) {
+            // The queue was closed meanwhile; all of it is still queued.
+            return None;
+        }
+        line.filling = false;
+        if filled.size > 0 {
+            line.size = line.size.max(Some(filled.size));
+        }
+        let is_new = line.stock.is_empty() && !filled.made.is_empty();
+        line.stock.extend(filled.made);
+        if is_new {
+            self.turns.push_back(id);
+        }
+        match filled.claimed {
+            Ok(0) => (line.rests, line.has_more) = (true, false),
+            Ok(_) => {
+                line.has_more = true;
+                self.fill(id);
+            }
+            Err(error) => {
+                line.rests = true;
+                return Some(error);
+            }
+        }
+        None
     }
 
     /// Tells of runs of which nothing is left.
     async fn finish_drained(&mut self) -> Result<(), StoreError> {
-        let mut runs: Vec<RunId> = self.queues.values().map(|queue| queue.queue.run).collect();
-        runs.dedup();
-        for run in runs {
-            let settled = self
-                .queues
-                .values()
-                .filter(|queue| queue.queue.run == run)
-                .all(|queue| queue.claims.is_settled());
-            if settled && self.shared.store.counts(run).await?.open() == 0 {
+        let mut runs: BTreeMap<RunId, bool> = BTreeMap::new();
+        for line in self.all.values() {
+            *runs.entry(line.queue.queue.run).or_insert(true) &= line.queue.claims.is_settled();
+        }
+        for (run, _) in runs.into_iter().filter(|(_, settled)| *settled) {
+            if self.shared.store.counts(run).await?.open() == 0 {
                 self.shared.runs.drained(run).await;
             }
         }
@@ -301,9 +341,45 @@ impl Feeder {
     }
 }
 
-/// Why a delivery that was claimed does not go on.
-struct Failure {
-    claimed: Claimed,
-    reason: SkipReason,
-    words: Option<String>,
+/// How long to wait with a ledger that can't be read. One that another process has taken is not read any more.
+fn put_up_with(error: StoreError) -> Result<Duration, StoreError> {
+    match error {
+        StoreError::LeaseLost => Err(error),
+        StoreError::Failed(_) => {
+            tracing::error!(%error, "the ledger can't be read: trying again in a second");
+            Ok(Duration::from_secs(1))
+        }
+    }
+}
+
+impl Line {
+    fn new(queue: QueueState) -> Self {
+        Self {
+            queue: Arc::new(queue),
+            stock: VecDeque::new(),
+            filling: false,
+            rests: false,
+            has_more: false,
+            turn: 0,
+            alarm: None,
+            size: None,
+        }
+    }
+
+    /// How many to render at a time, so that all queues together hold no more than their share of memory.
+    fn chunk(&self, lines: usize) -> usize {
+        match self.size {
+            None => FIRST_CHUNK,
+            Some(size) => (STOCK_BYTES / lines.max(1) / size.max(1)).clamp(1, CHUNK),
+        }
+    }
+
+    /// What is rendered of it is claimed again, not before `at`.
+    fn give_back(&mut self, at: DateTime<Utc>) {
+        // A moment beyond the calendar is one that does not come.
+        let at = at.min(DateTime::<Utc>::MAX_UTC - TimeDelta::days(1));
+        for message in self.stock.drain(..) {
+            self.queue.claims.give_back(message.begin.delivery, at);
+        }
+    }
 }

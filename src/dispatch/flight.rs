@@ -1,22 +1,33 @@
 //! What is known of messages between the ledger and the wire, and of the queues and transports they belong to.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, AtomicUsize},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize},
+    },
+    time::Duration,
 };
 
-use chrono::{DateTime, Utc};
-use parking_lot::RwLock;
+use chrono::{DateTime, TimeDelta, Utc};
+use parking_lot::{Mutex, RwLock};
 
 use crate::{
-    model::Outgoing,
-    store::{Begin, Queue},
+    model::{Clock, Outgoing, TransportName, Window, Zone},
+    schedule::{self, Span},
+    store::{Begin, Queue, Store, StoreError},
     transport::Transport,
 };
 
 use super::{
-    Way, circuit::Circuit, claims::Claims, guard::Guard, journal::KeptPace, slots::Slot,
-    verdict::Attempt, work::RunWork,
+    Way,
+    circuit::Circuit,
+    claims::Claims,
+    guard::Guard,
+    pace::{Admitted, Bucket, Buckets, Spacing},
+    slots::Slot,
+    throttle::Throttle,
+    verdict::Attempt,
+    work::RunWork,
 };
 
 /// A transport in use.
@@ -24,22 +35,78 @@ pub(super) struct TransportState {
     pub(super) way: Way,
     /// What opens connections now.
     pub(super) transport: RwLock<Arc<dyn Transport>>,
-    pub(super) pace: Option<KeptPace>,
+    bucket: Arc<Bucket>,
+    pub(super) throttle: Throttle,
     pub(super) circuit: Circuit,
     pub(super) connections: AtomicUsize,
     pub(super) sent: AtomicU64,
 }
 
 impl TransportState {
-    pub(super) fn new(way: &Way, pace: Option<KeptPace>) -> Self {
+    /// `kept`: the rate that an earlier process had slowed it down to.
+    pub(super) fn new(way: &Way, buckets: &Buckets, kept: Option<&[u8]>) -> Self {
         Self {
+            throttle: Throttle::new(way.rate, kept),
             way: way.clone(),
             transport: RwLock::new(way.transport.clone()),
-            pace,
+            bucket: buckets.of(&format!("transport/{}", way.name)),
             circuit: Circuit::default(),
             connections: AtomicUsize::new(0),
             sent: AtomicU64::new(0),
         }
+    }
+
+    /// Waits until at least one message may go; gives how many of `wanted`.
+    pub(super) async fn admit(&self, clock: &dyn Clock, wanted: usize) -> usize {
+        loop {
+            let Some(spacing) = self.throttle.spacing(clock.now()) else {
+                return wanted;
+            };
+            let ready = match self.bucket.try_take(spacing, wanted) {
+                Ok(admitted) => return admitted,
+                Err(ready) => ready,
+            };
+            // Precise to the timer, not to the clock's steps: rates are about milliseconds.
+            let wait = (ready - clock.now()).to_std().unwrap_or(Duration::ZERO);
+            if wait > Duration::from_secs(1) {
+                // The rate may be another by then.
+                let soon = clock.now() + TimeDelta::seconds(5);
+                clock.sleep_until(ready.min(soon)).await;
+            } else {
+                tokio::time::sleep(wait).await;
+            }
+        }
+    }
+
+    /// Gives back what was admitted and not used.
+    pub(super) fn give_back(&self, clock: &dyn Clock, unused: usize) {
+        if unused > 0
+            && let Some(spacing) = self.throttle.spacing(clock.now())
+        {
+            self.bucket.give_back(spacing, unused);
+        }
+    }
+
+    /// How many may be taken at a time: what waits for the rate in one lane's hands can't make way for another campaign's.
+    pub(super) fn at_once(&self, clock: &dyn Clock) -> usize {
+        let spacing = self.throttle.spacing(clock.now());
+        spacing.map_or(usize::MAX, Spacing::at_once)
+    }
+
+    /// Keeps the rate that it was slowed down to for the next process, where it has changed.
+    pub(super) async fn keep_rate(&self, store: &dyn Store) -> Result<(), StoreError> {
+        match self.throttle.changed() {
+            Some(kept) => {
+                let key = Self::throttle_key(&self.way.name);
+                store.set_setting(&key, &kept).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The setting under which the rate is kept that it was slowed down to.
+    pub(super) fn throttle_key(name: &TransportName) -> String {
+        format!("throttle/{name}")
     }
 }
 
@@ -48,15 +115,64 @@ pub(super) struct QueueState {
     pub(super) queue: Queue,
     pub(super) work: Arc<RunWork>,
     pub(super) claims: Claims,
+    /// The campaign's pace, which all its queues share.
+    pub(super) pace: Option<(Arc<Bucket>, Spacing)>,
+    window: Option<OpenHours>,
 }
 
 impl QueueState {
-    pub(super) fn new(queue: Queue, work: Arc<RunWork>) -> Self {
+    pub(super) fn new(queue: Queue, work: Arc<RunWork>, buckets: &Buckets) -> Self {
         let claims = Claims::behind(queue.cursor);
+        let pace = work.loaded.campaign.pace.as_ref();
+        let rate = pace.and_then(|pace| pace.rate).map(|rate| {
+            let bucket = buckets.of(&format!("campaign/{}", work.run.campaign));
+            (bucket, Spacing::of(rate))
+        });
+        let window = pace.and_then(|pace| {
+            Some(OpenHours {
+                window: pace.window?,
+                zone: queue
+                    .zone
+                    .as_ref()
+                    .filter(|_| pace.by_recipient)
+                    .and_then(|zone| zone.parse().ok())
+                    .unwrap_or_else(|| pace.timezone.clone()),
+                span: Mutex::new(None),
+            })
+        });
         Self {
             queue,
             work,
             claims,
+            pace: rate,
+            window,
+        }
+    }
+
+    /// Until when nothing of it may begin, where its window is closed.
+    pub(super) fn closed_until(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.window.as_ref()?.closed_until(now)
+    }
+}
+
+/// A window on the clocks of a zone, with the span it was last seen in.
+struct OpenHours {
+    window: Window,
+    zone: Zone,
+    span: Mutex<Option<Span>>,
+}
+
+impl OpenHours {
+    fn closed_until(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let mut known = self.span.lock();
+        if known.is_some_and(|span| span.holds(now)) {
+            return None;
+        }
+        *known = schedule::span(&self.window, &self.zone, now);
+        match *known {
+            Some(span) if span.holds(now) => None,
+            Some(span) => Some(span.opens),
+            None => Some(DateTime::<Utc>::MAX_UTC),
         }
     }
 }
@@ -68,6 +184,7 @@ pub(super) struct Ready {
     pub(super) attempts: u32,
     pub(super) first_try: Option<DateTime<Utc>>,
     pub(super) queue: Arc<QueueState>,
+    pub(super) admitted: Option<Admitted>,
     /// What was in force when it was made: where it goes depends on it.
     pub(super) guard: Arc<Guard>,
 }
@@ -84,6 +201,8 @@ pub(super) struct InFlight {
     pub(super) attempt: Attempt,
     pub(super) transport: Arc<TransportState>,
     pub(super) queue: Arc<QueueState>,
+    /// Its place in its campaign's pace, until it has begun.
+    pub(super) admitted: Option<Admitted>,
     #[expect(
         dead_code,
         reason = "held until the outcome is durable, freed by being dropped"

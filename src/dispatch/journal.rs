@@ -3,7 +3,7 @@
 //! The journal never loses an outcome: while the store can't write, it keeps what came in and tries again.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -22,7 +22,7 @@ use crate::{
 
 use super::{
     flight::{InFlight, QueueState},
-    pace::Pace,
+    pace::Buckets,
     verdict::judge,
 };
 
@@ -33,37 +33,7 @@ const COMMIT_ROWS: usize = 1024;
 #[derive(Clone)]
 pub(super) struct Journal {
     entries: mpsc::UnboundedSender<Entry>,
-    rates: Arc<Mutex<Rates>>,
     cap: Arc<Mutex<Option<Rate>>>,
-}
-
-#[derive(Default)]
-struct Rates {
-    kept: BTreeMap<String, DateTime<Utc>>,
-    moved: BTreeMap<String, DateTime<Utc>>,
-}
-
-/// A pace whose state is kept with the next commit.
-pub(super) struct KeptPace {
-    bucket: String,
-    pace: Pace,
-    rates: Arc<Mutex<Rates>>,
-}
-
-impl KeptPace {
-    /// Waits until at least one may go; gives how many of `wanted`.
-    pub(super) async fn admit(&self, wanted: usize) -> usize {
-        let (admitted, next) = self.pace.admit(wanted).await;
-        let mut rates = self.rates.lock();
-        rates.kept.insert(self.bucket.clone(), next);
-        rates.moved.insert(self.bucket.clone(), next);
-        admitted
-    }
-
-    /// Gives back what was admitted and not used.
-    pub(super) fn refund(&self, unused: usize) {
-        self.pace.refund(unused);
-    }
 }
 
 enum Entry {
@@ -77,33 +47,24 @@ impl Journal {
         store: Arc<dyn Store>,
         lease: Lease,
         clock: Arc<dyn Clock>,
-        rates: BTreeMap<String, DateTime<Utc>>,
+        buckets: Arc<Buckets>,
     ) -> (Self, JoinHandle<()>) {
         let (entries, incoming) = mpsc::unbounded_channel();
         let (outcomes, answers) = Outcomes::channel();
-        let rates = Arc::new(Mutex::new(Rates {
-            kept: rates,
-            moved: BTreeMap::new(),
-        }));
         let cap = Arc::default();
         let writer = Writer {
             store,
             lease,
             clock,
             outcomes,
-            rates: rates.clone(),
+            buckets,
             cap: Arc::clone(&cap),
             flying: HashMap::new(),
             queues: HashMap::new(),
             cursors_at: DateTime::<Utc>::MIN_UTC,
         };
         let task = tokio::spawn(writer.run(incoming, answers));
-        let journal = Self {
-            entries,
-            rates,
-            cap,
-        };
-        (journal, task)
+        (Self { entries, cap }, task)
     }
 
     /// Begins attempts. The answer is in the same order; `None`: the store was taken over by another process.
@@ -131,16 +92,6 @@ impl Journal {
             let _ = answer.await;
         }
     }
-
-    /// A pace that goes on where the last process left it.
-    pub(super) fn pace(&self, bucket: &str, rate: Rate, clock: Arc<dyn Clock>) -> KeptPace {
-        let next = self.rates.lock().kept.get(bucket).copied();
-        KeptPace {
-            bucket: bucket.to_owned(),
-            pace: Pace::new(rate, clock, next),
-            rates: self.rates.clone(),
-        }
-    }
 }
 
 struct Writer {
@@ -148,7 +99,7 @@ struct Writer {
     lease: Lease,
     clock: Arc<dyn Clock>,
     outcomes: Outcomes,
-    rates: Arc<Mutex<Rates>>,
+    buckets: Arc<Buckets>,
     cap: Arc<Mutex<Option<Rate>>>,
     flying: HashMap<DeliveryId, InFlight>,
     queues: HashMap<QueueId, Arc<QueueState>>,
@@ -168,6 +119,26 @@ struct Page {
 }
 
 impl Page {
+    /// Takes out what would begin outside its window, to be claimed again when that opens; gives the places where it stood.
+    fn turn_away(&mut self, now: DateTime<Utc>) -> Vec<usize> {
+        let mut closed = Vec::new();
+        let is_closed = |(_, flight): &(Begin, InFlight)| flight.queue.closed_until(now).is_some();
+        if !self.begin.iter().any(is_closed) {
+            return closed;
+        }
+        let begin = std::mem::take(&mut self.begin);
+        for (at, (begin, flight)) in begin.into_iter().enumerate() {
+            match flight.queue.closed_until(now) {
+                None => self.begin.push((begin, flight)),
+                Some(opens) => {
+                    flight.queue.claims.give_back(begin.delivery, opens);
+                    closed.push(at);
+                }
+            }
+        }
+        closed
+    }
+
     fn rows(&self) -> usize {
         self.done.len() + self.begin.len()
     }
@@ -212,9 +183,11 @@ impl Writer {
             &flight.attempt,
             answered.answer,
             &flight.transport.circuit,
+            &flight.transport.throttle,
             self.clock.now(),
         );
         if done.outcome == Outcome::Sent {
+            flight.transport.throttle.sent(self.clock.now());
             flight.transport.sent.fetch_add(1, Ordering::Relaxed);
         } else {
             tracing::debug!(
@@ -240,16 +213,15 @@ impl Writer {
     }
 
     /// Writes a page, however long it takes; ends only where another process has the store.
-    async fn commit(&mut self, page: Page) -> Result<(), StoreError> {
+    async fn commit(&mut self, mut page: Page) -> Result<(), StoreError> {
         let now = self.clock.now();
+        let closed = page.turn_away(now);
         let step = Advance {
             now,
             done: page.done,
             begin: page.begin.iter().map(|(begin, _)| begin.clone()).collect(),
             cursors: self.cursors(now),
-            rates: std::mem::take(&mut self.rates.lock().moved)
-                .into_iter()
-                .collect(),
+            rates: self.buckets.moved(),
             cap: self.cap.lock().map(|cap| Cap {
                 most: cap.count,
                 since: cap.per.before(now),
@@ -275,9 +247,12 @@ impl Writer {
         for (delivery, queue) in page.recorded {
             queue.claims.complete(delivery);
         }
-        for ((begin, flight), begun) in page.begin.into_iter().zip(&begun) {
+        for ((begin, mut flight), begun) in page.begin.into_iter().zip(&begun) {
             match begun {
                 Begun::Permit(_) => {
+                    if let Some(admitted) = flight.admitted.take() {
+                        admitted.begin();
+                    }
                     self.queues
                         .entry(flight.queue.queue.id)
                         .or_insert_with(|| flight.queue.clone());
@@ -291,9 +266,16 @@ impl Writer {
             }
         }
         let mut begun = begun.into_iter();
+        let mut closed = closed.into_iter().peekable();
+        let mut place = 0;
         for (n, reply) in page.replies {
+            let answers = (place..place + n).filter_map(|at| match closed.next_if_eq(&at) {
+                Some(_) => Some(Begun::NotNow),
+                None => begun.next(),
+            });
             // A lane that is gone drops its permits: they report themselves as unknown.
-            let _ = reply.send(begun.by_ref().take(n).collect());
+            let _ = reply.send(answers.collect());
+            place += n;
         }
         for reply in page.flushed {
             let _ = reply.send(());

@@ -64,7 +64,9 @@ impl LaneWorker {
     /// Waits until something is pending. `false`: it is time to stop.
     async fn fill(&mut self) -> bool {
         while self.pending.is_empty() {
-            let most = self.batch();
+            let most = self
+                .batch()
+                .min(self.transport.at_once(&*self.shared.clock));
             let (ready, mut taken, connected) =
                 (self.ready.clone(), Vec::new(), self.lane.is_some());
             let take = async { ready.lock().await.recv_many(&mut taken, most).await };
@@ -135,21 +137,18 @@ impl LaneWorker {
 
     /// Sends some of what is pending. `false`: the ledger is lost.
     async fn send(&mut self) -> bool {
-        let mut n = self.pending.len().min(self.batch());
+        let most = self.pending.len().min(self.batch());
         let mut stop = self.stop.clone();
-        if let Some(pace) = &self.transport.pace {
-            n = tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return false,
-                n = pace.admit(n) => n,
-            };
-        }
+        let n = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return false,
+            n = self.transport.admit(&*self.shared.clock, most) => n,
+        };
         let slots = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return false,
             slots = self.shared.slots.take(&self.transport.way.name, n) => slots,
         };
-        if let Some(pace) = &self.transport.pace {
-            pace.refund(n - slots.len());
-        }
+        self.transport
+            .give_back(&*self.shared.clock, n - slots.len());
         let now = self.shared.clock.now();
         let (mut begins, mut messages) = (Vec::new(), Vec::new());
         let mut guards = Vec::new();
@@ -170,11 +169,13 @@ impl LaneWorker {
                 },
                 transport: self.transport.clone(),
                 queue: ready.queue,
+                admitted: ready.admitted,
                 slot,
             };
             begins.push((ready.begin, flight));
             messages.push(ready.outgoing);
         }
+        let asked = begins.len();
         let Some(begun) = self.shared.journal.begin(begins).await else {
             return false;
         };
@@ -194,6 +195,8 @@ impl LaneWorker {
                 Begun::Skipped(_) | Begun::NotNow => None,
             })
             .collect();
+        self.transport
+            .give_back(&*self.shared.clock, asked - batch.len());
         if batch.is_empty() {
             return true;
         }

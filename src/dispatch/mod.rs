@@ -6,12 +6,14 @@
 mod circuit;
 mod claims;
 mod feeder;
+mod fill;
 mod flight;
 mod guard;
 mod journal;
 mod lane;
 mod pace;
 mod slots;
+mod throttle;
 mod verdict;
 mod work;
 
@@ -34,9 +36,11 @@ use crate::{
 
 use flight::TransportState;
 use journal::Journal;
+use pace::Buckets;
 use slots::Slots;
 
 pub use guard::Guard;
+pub use throttle::WayRate;
 pub use work::RunWork;
 
 /// A transport with what its settings say about its use.
@@ -90,6 +94,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     runs: Arc<dyn Runs>,
     journal: Journal,
+    buckets: Arc<Buckets>,
     slots: Arc<Slots>,
     wake: Notify,
     only: Option<RunId>,
@@ -113,6 +118,8 @@ pub struct WayStatus {
     pub connections: usize,
     /// Messages taken.
     pub sent: u64,
+    /// How fast it goes, where anything limits it.
+    pub rate: Option<WayRate>,
     /// What is wrong with it, if it is.
     pub error: Option<String>,
 }
@@ -127,13 +134,14 @@ impl Dispatcher {
         max_in_doubt: usize,
         only: Option<RunId>,
     ) -> Result<Self, crate::store::StoreError> {
-        let rates = store.rates().await?;
-        let (journal, task) = Journal::start(store.clone(), lease, clock.clone(), rates);
+        let buckets = Arc::new(Buckets::new(clock.clone(), store.rates().await?));
+        let (journal, task) = Journal::start(store.clone(), lease, clock.clone(), buckets.clone());
         let shared = Shared {
             store,
             clock,
             runs,
             journal,
+            buckets,
             slots: Arc::new(Slots::new(max_in_doubt)),
             wake: Notify::new(),
             only,
@@ -175,7 +183,15 @@ impl Dispatcher {
             if let Some(worker) = workers.get(&way.name) {
                 *worker.state.transport.write() = way.transport;
             } else if !*self.stop.borrow() {
-                workers.insert(way.name.clone(), self.start_way(way));
+                let key = TransportState::throttle_key(&way.name);
+                let kept = match self.shared.store.setting(&key).await {
+                    Ok(kept) => kept,
+                    Err(error) => {
+                        tracing::error!(transport = %way.name, %error, "its rate starts afresh");
+                        None
+                    }
+                };
+                workers.insert(way.name.clone(), self.start_way(way, kept.as_deref()));
             }
         }
     }
@@ -185,16 +201,9 @@ impl Dispatcher {
         self.shared.journal.use_cap(cap);
     }
 
-    fn start_way(&self, way: Way) -> Worker {
+    fn start_way(&self, way: Way, kept: Option<&[u8]>) -> Worker {
         let (stop, stopped) = watch::channel(false);
-        let rate = way.rate.map(|rate| {
-            self.shared.journal.pace(
-                &format!("transport/{}", way.name),
-                rate,
-                self.shared.clock.clone(),
-            )
-        });
-        let state = Arc::new(TransportState::new(&way, rate));
+        let state = Arc::new(TransportState::new(&way, &self.shared.buckets, kept));
         let caps = way.transport.caps();
         let (ready, waiting) = tokio::sync::mpsc::channel(caps.lanes.clamp(1, 64) * 2 + caps.batch);
         let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
@@ -236,6 +245,10 @@ impl Dispatcher {
                 description: worker.way.transport.describe(),
                 connections: worker.state.connections.load(Ordering::Relaxed),
                 sent: worker.state.sent.load(Ordering::Relaxed),
+                rate: worker
+                    .state
+                    .throttle
+                    .rate(worker.way.rate, self.shared.clock.now()),
                 error: worker.state.circuit.error(self.shared.clock.now()),
             })
             .collect()
@@ -260,6 +273,9 @@ impl Dispatcher {
             for worker in workers.into_values() {
                 for task in worker.tasks {
                     let _ = task.await;
+                }
+                if let Err(error) = worker.state.keep_rate(&*self.shared.store).await {
+                    tracing::debug!(%error, "its rate is not kept");
                 }
             }
             let leaving = std::mem::take(&mut *self.leaving.lock());

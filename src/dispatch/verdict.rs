@@ -9,12 +9,14 @@ use crate::{
     store::{Done, Outcome},
 };
 
-use super::circuit::Circuit;
+use super::{circuit::Circuit, throttle::Throttle};
 
 /// The first pause of a deferred delivery; each further one is three times as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// The same after a lost connection, which another connection often mends.
 const FIRST_PAUSE_AFTER_LOSS: Duration = Duration::from_secs(1);
+/// How long a recipient waits who was refused because the transport is too fast.
+const AFTER_RATE: Duration = Duration::from_secs(15);
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 /// What is known of an attempt when its answer comes.
@@ -34,6 +36,7 @@ pub(super) fn judge(
     attempt: &Attempt,
     answer: Answer,
     circuit: &Circuit,
+    throttle: &Throttle,
     now: DateTime<Utc>,
 ) -> Done {
     let (outcome, words, suppress) = match answer {
@@ -57,6 +60,22 @@ pub(super) fn judge(
             words,
             false,
         ),
+        Answer::Refused {
+            scope: Scope::Rate,
+            retry_after,
+            words,
+            ..
+        } => {
+            throttle.refused(now, &words);
+            let again = if retry_after.is_some() {
+                // It says how long it wants to be left alone.
+                circuit.fault(now, retry_after, &words)
+            } else {
+                circuit.success();
+                now + spread(attempt, AFTER_RATE)
+            };
+            (Outcome::Released(again), words, false)
+        }
         Answer::Refused {
             permanent: true,
             no_such_mailbox,
@@ -99,6 +118,12 @@ impl Attempt {
     }
 }
 
+/// Up to a tenth longer, each delivery its own part, so that what failed together is not tried again together.
+fn spread(attempt: &Attempt, pause: Duration) -> TimeDelta {
+    let longer = pause + pause.mul_f64((attempt.delivery.0 as u64 % 97) as f64 / 970.0);
+    TimeDelta::from_std(longer).unwrap_or(TimeDelta::MAX)
+}
+
 fn defer(
     attempt: &Attempt,
     first_pause: Duration,
@@ -111,11 +136,12 @@ fn defer(
     let pause = retry_after.unwrap_or_else(|| {
         let grown = first_pause
             .saturating_mul(3_u32.saturating_pow(attempt.number.saturating_sub(1).min(12)));
-        let grown = grown.min(LONGEST_PAUSE);
-        // Up to a tenth longer, each delivery its own part, so that what failed together is not tried again together.
-        grown + grown.mul_f64((attempt.delivery.0 as u64 % 97) as f64 / 970.0)
+        grown.min(LONGEST_PAUSE)
     });
-    let again = now + TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX);
+    let again = match retry_after {
+        Some(pause) => now + TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX),
+        None => now + spread(attempt, pause),
+    };
     // A last try just before giving up, not long after.
     Outcome::Deferred(again.min(attempt.give_up_after.after(attempt.first_try)))
 }
@@ -159,6 +185,7 @@ mod tests {
                 &attempt(number, TimeDelta::minutes(1)),
                 answer,
                 &circuit,
+                &Throttle::new(None, None),
                 now(),
             )
             .outcome
@@ -175,6 +202,7 @@ mod tests {
             &attempt(9, TimeDelta::hours(24)),
             refused(false, Scope::Recipient, false),
             &circuit,
+            &Throttle::new(None, None),
             now(),
         );
         assert_eq!(late.outcome, Outcome::Failed);
@@ -188,6 +216,7 @@ mod tests {
             &attempt(1, TimeDelta::hours(48)),
             refused(true, Scope::Transport, false),
             &circuit,
+            &Throttle::new(None, None),
             now(),
         );
         assert_eq!(
@@ -205,6 +234,7 @@ mod tests {
                 &attempt(1, TimeDelta::zero()),
                 refused(true, Scope::Recipient, mailbox),
                 &circuit,
+                &Throttle::new(None, None),
                 now(),
             )
         };
@@ -222,6 +252,7 @@ mod tests {
                 words: "gone".into(),
             },
             &circuit,
+            &Throttle::new(None, None),
             now(),
         );
         assert_eq!(unknown.outcome, Outcome::InDoubt);

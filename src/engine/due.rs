@@ -17,6 +17,8 @@ use crate::{
 
 use super::{Engine, planning::Order};
 
+/// How long before its first zone is due an occurrence is planned that goes by its recipients' zones.
+const PLANNED_AHEAD: TimeDelta = TimeDelta::minutes(15);
 /// The most occurrences of one campaign that are caught up with at once.
 const CATCH_UP: usize = 100;
 
@@ -93,7 +95,7 @@ impl Engine {
                 .is_some_and(|next| next <= ahead(schedule, now))
     }
 
-    /// When the schedule is due next after a moment: worked out once, not twice a second.
+    /// When the schedule's next occurrence after a moment is to be planned: worked out once, not twice a second.
     fn next_after(
         &self,
         loaded: &Loaded,
@@ -107,7 +109,7 @@ impl Engine {
         {
             return known.next;
         }
-        let next = schedule::next(schedule, after).map(|next| next.due);
+        let next = schedule::next(schedule, after).map(|next| begins(schedule, &next));
         let new = NextDue {
             content_digest: loaded.content_digest.clone(),
             after,
@@ -155,10 +157,12 @@ impl Engine {
             looked(record.first_seen - TimeDelta::microseconds(1)).await?;
         }
         let latest_in_time = schedule.grace.before(now);
+        let horizon = now + schedule::head_start(schedule) + PLANNED_AHEAD;
+        let has_come = |occurrence: &Occurrence| begins(schedule, occurrence) <= now;
         let (late, in_time): (Vec<_>, Vec<_>) =
-            newest(schedule::between(schedule, looked_at(record), now))
+            newest(schedule::between(schedule, looked_at(record), horizon).filter(has_come))
                 .into_iter()
-                .partition(|occurrence| occurrence.due < latest_in_time);
+                .partition(|occurrence| schedule::ends(schedule, occurrence) < latest_in_time);
         if let Some(last) = late.last() {
             tracing::warn!(campaign = %id, occurrences = late.len(), last = %last.name, grace = %schedule.grace, "missed");
             match schedule.missed {
@@ -181,7 +185,7 @@ impl Engine {
         // Only while nothing else of it is open: whoever gets that must rest from it.
         if schedule.plan_ahead.is_some()
             && let Some(next) = schedule::next(schedule, at)
-            && next.due <= ahead(schedule, now)
+            && begins(schedule, &next) <= ahead(schedule, now)
         {
             let (due, is_open) = (next.due, self.run_of_any(id, &next.name).await?.is_some());
             if is_open || !self.has_open_run(id).await? {
@@ -292,11 +296,21 @@ fn newest(occurrences: impl Iterator<Item = Occurrence>) -> Vec<Occurrence> {
     newest.into()
 }
 
-/// When a schedule is due next, and what that was worked out of.
+/// When a schedule's next occurrence is to be planned, and what that was worked out of.
 pub(super) struct NextDue {
     content_digest: String,
     after: DateTime<Utc>,
     next: Option<DateTime<Utc>>,
+}
+
+/// When an occurrence is to be planned at the latest: when it is due, or before its first zone is.
+fn begins(schedule: &Schedule, occurrence: &Occurrence) -> DateTime<Utc> {
+    let begins = schedule::begins(schedule, occurrence);
+    if schedule.by_recipient {
+        begins - PLANNED_AHEAD
+    } else {
+        begins
+    }
 }
 
 /// Up to when occurrences are planned now.

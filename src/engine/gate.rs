@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::model::{Approval, Campaign, HoldReason, Missed, Run, RunState};
+use crate::{
+    model::{Approval, Campaign, HoldReason, Missed, Occurrence, Run, RunState},
+    schedule,
+};
 
 /// A planned run of which no message has begun, and what is known about it.
 pub(super) struct Waiting<'a> {
@@ -39,7 +42,7 @@ impl Waiting<'_> {
         if self.campaign.approval.required && !self.is_approved(now) {
             return Gate::AwaitingApproval;
         }
-        if now < run.due {
+        if now < begins(run, self.campaign) {
             Gate::Scheduled
         } else {
             Gate::Open
@@ -62,7 +65,27 @@ impl Waiting<'_> {
 /// From when on a run that has not begun is late; `None`: never. One that a person asked for has no time that it could miss.
 pub(super) fn late_from(run: &Run, campaign: &Campaign) -> Option<DateTime<Utc>> {
     let schedule = campaign.schedule.as_ref().filter(|_| !run.asked)?;
-    (schedule.missed == Missed::Skip).then(|| schedule.grace.after(run.due))
+    (schedule.missed == Missed::Skip).then(|| {
+        schedule
+            .grace
+            .after(schedule::ends(schedule, &occurrence(run)))
+    })
+}
+
+/// When the first message of a run may begin: when it is due, or, where it goes by its recipients' zones, when the first zone
+/// is. Its zones open by themselves.
+pub(super) fn begins(run: &Run, campaign: &Campaign) -> DateTime<Utc> {
+    match campaign.schedule.as_ref().filter(|_| !run.asked) {
+        Some(schedule) => schedule::begins(schedule, &occurrence(run)),
+        None => run.due,
+    }
+}
+
+fn occurrence(run: &Run) -> Occurrence {
+    Occurrence {
+        name: run.occurrence.clone(),
+        due: run.due,
+    }
 }
 
 impl Gate {
@@ -92,6 +115,7 @@ mod tests {
         campaign.schedule = Some(Schedule {
             timing: Timing::Now,
             timezone: crate::model::Zone::utc(),
+            by_recipient: false,
             start: None,
             until: None,
             missed: Missed::Skip,

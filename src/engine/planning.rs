@@ -92,9 +92,11 @@ impl Engine {
         occurrence: Occurrence,
         sample: usize,
     ) -> Result<Plan, Refused> {
+        let zoned = self.zoned(loaded, &occurrence).await?;
         let request = plan::Request {
             now: occurrence.due,
             occurrence,
+            zoned,
             sample,
             ..self.request(loaded).await?
         };
@@ -116,6 +118,7 @@ impl Engine {
             cap: self.settings().frequency_cap,
             freeze: None,
             layout: None,
+            zoned: None,
             sample: 0,
             progress: None,
             was: self.ids_of(&loaded.campaign.id).split_off(1),
@@ -197,7 +200,8 @@ impl Engine {
     pub(super) async fn start_run(self: &Arc<Self>, order: Order) -> Result<Run, Refused> {
         let (store, lease) = (self.store()?.clone(), self.lease()?);
         let (loaded, occurrence) = (order.loaded, order.occurrence);
-        let request = self.request(&loaded).await?;
+        let mut request = self.request(&loaded).await?;
+        request.zoned = self.zoned(&loaded, &occurrence).await?;
         let layout = describe(&loaded, &request.sources).await;
         let files = loaded.files.clone();
         let (bundle, bytes) = blocking(move || (files.hash(), files.to_bytes())).await;
@@ -212,7 +216,7 @@ impl Engine {
             expires_at: loaded
                 .campaign
                 .expires_after
-                .map(|period| period.after(occurrence.due)),
+                .map(|period| period.after(last_due(&loaded, &occurrence))),
             layout: layout.as_ref().map(Layout::to_text).unwrap_or_default(),
             rollout: loaded.campaign.rollout,
             stop_if: loaded.campaign.stop_if,
@@ -291,6 +295,7 @@ impl Engine {
                 if must_be_seen && self.gate_of(&planned, true).await? == Gate::Open {
                     planned.limit = Some(HoldReason::ApprovalNeeded.to_string());
                 }
+                tell_of_zones(&run, &plan);
                 let hold = order.hold.map(|hold| hold.to_string());
                 let hold = hold.or_else(|| planned.limit.clone());
                 let hold = hold.or_else(|| standing.map(|standing| standing.to_string()));
@@ -356,6 +361,32 @@ impl Engine {
             .run(run.id)
             .await?
             .ok_or_else(|| Refused::new(RefusedKind::Failed, "the run is gone"))
+    }
+}
+
+/// When an occurrence is due; where it goes by its recipients' zones, in the last of them.
+fn last_due(loaded: &Loaded, occurrence: &Occurrence) -> DateTime<Utc> {
+    let schedule = loaded.campaign.schedule.as_ref();
+    schedule.map_or(occurrence.due, |schedule| {
+        schedule::ends(schedule, occurrence)
+    })
+}
+
+/// What a person should know about the zones of a plan.
+fn tell_of_zones(run: &Run, plan: &Plan) {
+    let late: Vec<_> = plan.zones.iter().filter(|zone| zone.late).collect();
+    if let (Some(first), Some(last)) = (late.first(), late.last()) {
+        tracing::warn!(
+            run = %run.id, zones = late.len(), first = first.zone, last = last.zone,
+            recipients = late.iter().map(|zone| zone.to_send).sum::<u64>(),
+            "planned after its time had passed in some zones: it is too late for their recipients"
+        );
+    }
+    if plan.unknown_zones > 0 {
+        tracing::warn!(
+            run = %run.id, recipients = plan.unknown_zones,
+            "time zones that are not known: the default one counts"
+        );
     }
 }
 

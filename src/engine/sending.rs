@@ -160,6 +160,7 @@ impl Engine {
             description: description.to_owned(),
             connections: 0,
             sent: 0,
+            rate: None,
             error: Some(error),
         };
         for (name, error) in self.unusable_ways.lock().iter() {

@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    control::{CampaignState, CampaignStatus, Refused, RunStatus, StatusReport, TransportStatus},
+    control::{
+        CampaignState, CampaignStatus, RateStatus, Refused, RunStatus, StatusReport,
+        TransportStatus,
+    },
     model::{CampaignId, Counts, Run, RunState, Severity, Timing},
     schedule,
     store::{CampaignRecord, RunFilter},
@@ -85,6 +88,11 @@ impl Engine {
                     description: way.description,
                     connections: way.connections,
                     sent: way.sent,
+                    rate: way.rate.map(|rate| RateStatus {
+                        configured: rate.configured.map(|rate| rate.to_string()),
+                        per_second: rate.per_second,
+                        reason: rate.reason,
+                    }),
                     error: way.error,
                 })
                 .collect(),
@@ -180,7 +188,8 @@ impl Engine {
         if let Some((reason, _)) = told_as_help(&run) {
             run.reason = Some(reason.to_string());
         }
-        Ok(RunStatus {
+        let of = run.clone();
+        let mut status = RunStatus {
             help,
             waits_until: waits.until(),
             goes_on_at: run.goes_on_at.filter(|_| waits_behind_first_part(&run)),
@@ -198,7 +207,9 @@ impl Engine {
             started_at: run.started_at,
             ended_at: run.ended_at,
             approval,
-        })
+        };
+        self.tell_hours(&of, &mut status).await?;
+        Ok(status)
     }
 }
 

@@ -8,7 +8,10 @@ use crate::{
     workspace::Loaded,
 };
 
-use super::{gate::late_from, lifecycle::waits_behind_first_part};
+use super::{
+    gate::{begins, late_from},
+    lifecycle::waits_behind_first_part,
+};
 
 /// What a run waits for.
 pub(super) struct Waits {
@@ -27,7 +30,8 @@ impl Waits {
             due: if waits_behind_first_part(run) {
                 run.goes_on_at
             } else {
-                Some(run.due).filter(|_| waits)
+                Some(loaded.map_or(run.due, |loaded| begins(run, &loaded.campaign)))
+                    .filter(|_| waits)
             },
             late: loaded
                 .filter(|_| waits)
@@ -72,11 +76,11 @@ impl Waits {
                 Some(approval) => format!(
                     "approved by {}; it goes out at {}, `campanile cancel {id}` ends it",
                     approval.by,
-                    self.at(run.due)
+                    self.at(self.due.unwrap_or(run.due))
                 ),
                 None => format!(
                     "it goes out at {}, `campanile cancel {id}` ends it",
-                    self.at(run.due)
+                    self.at(self.due.unwrap_or(run.due))
                 ),
             }),
             _ => None,
@@ -102,7 +106,7 @@ impl Waits {
         format!(
             "{}`campanile approve {id}` lets it go (due {}{until}), `campanile cancel {id}` ends it",
             before.unwrap_or_default(),
-            self.at(run.due)
+            self.at(self.due.unwrap_or(run.due))
         )
     }
 

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use chrono::{NaiveDate, NaiveTime};
 
 use super::{
-    ApprovalRule, CampaignId, Channel, Excerpt, Locale, Mailbox, Percentage, Period, Place,
+    ApprovalRule, CampaignId, Channel, Excerpt, Locale, Mailbox, Pace, Percentage, Period, Place,
     Purpose, Rollout, SenderName, Size, SourceFile, SourceName, StopIf, TopicName, TransportName,
     Zone, run::named, section::from_toml_string,
 };
@@ -43,6 +43,8 @@ pub struct Campaign {
     pub schedule: Option<Schedule>,
     /// Whether each occurrence waits for a person.
     pub approval: ApprovalRule,
+    /// How fast and at which hours; `None`: as fast as its transports, at any time.
+    pub pace: Option<Pace>,
     /// By which channels.
     pub reach: Reach,
     /// What happens to deliveries whose answer was never seen.
@@ -55,6 +57,17 @@ pub struct Campaign {
     pub expires_after: Option<Period>,
     /// The mail, where the campaign sends mail.
     pub email: Option<EmailMessage>,
+}
+
+impl Campaign {
+    /// Whether its recipients' own zones count: for its schedule, or for its hours.
+    pub fn goes_by_zones(&self) -> bool {
+        let of_hours = |pace: &Pace| pace.by_recipient && pace.window.is_some();
+        self.schedule
+            .as_ref()
+            .is_some_and(|schedule| schedule.by_recipient)
+            || self.pace.as_ref().is_some_and(of_hours)
+    }
 }
 
 named! {
@@ -140,8 +153,10 @@ pub struct Variable {
 pub struct Schedule {
     /// The rule.
     pub timing: Timing,
-    /// The zone of all local times.
+    /// The zone of all local times; of recipients whose zone is not known, where it is theirs that counts.
     pub timezone: Zone,
+    /// Whether its local times are those of each recipient's own zone.
+    pub by_recipient: bool,
     /// Not before this date.
     pub start: Option<NaiveDate>,
     /// Not after this date.
@@ -379,6 +394,7 @@ impl Campaign {
             variables: Vec::new(),
             schedule: None,
             approval: ApprovalRule::default(),
+            pace: None,
             reach: Reach {
                 order: vec![Channel::Email],
                 mode: ReachMode::First,

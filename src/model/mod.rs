@@ -13,6 +13,7 @@ mod locale;
 mod media;
 mod name;
 mod occurrence;
+mod pace;
 mod period;
 mod rate;
 mod recipient;
@@ -49,6 +50,7 @@ pub use name::{
     CampaignId, EnvironmentName, NameError, SenderName, SourceName, TopicName, TransportName,
 };
 pub use occurrence::{Occurrence, OccurrenceName};
+pub use pace::{Days, Hours, Pace, Window};
 pub use period::{Period, Unit};
 pub use rate::{Percentage, Rate};
 pub use recipient::{FieldType, InvalidRow, Recipient, Roles, Schema};

@@ -235,7 +235,8 @@ fn escape(rest: &str) -> (usize, usize) {
             .get(2..2 + digits)
             .and_then(|hex| u32::from_str_radix(hex, 16).ok())
             .and_then(char::from_u32);
-        (2 + digits, width.map_or(1, char::len_utf8))
+        // What is no escape at all may be anything, also half a character too long.
+        width.map_or((2, 1), |c| (2 + digits, c.len_utf8()))
     };
     match rest.as_bytes().get(1) {
         Some(b'u') => hex(4),
@@ -245,7 +246,7 @@ fn escape(rest: &str) -> (usize, usize) {
             1 + rest[1..].len() - rest[1..].trim_start_matches([' ', '\t', '\n', '\r']).len(),
             0,
         ),
-        _ => (2.min(rest.len()), 1),
+        _ => (1 + rest[1..].chars().next().map_or(0, char::len_utf8), 1),
     }
 }
 

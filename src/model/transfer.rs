@@ -130,6 +130,8 @@ pub enum Scope {
     Recipient,
     /// This message's: the same message to another would be refused too.
     Message,
+    /// The transport's, which is too fast: it goes on more slowly, and the recipient stays queued.
+    Rate,
     /// The transport's (a refused login, a used-up quota, a shutdown): recipients stay queued.
     Transport,
 }

@@ -82,9 +82,15 @@ impl FromStr for Zone {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        jiff::tz::TimeZone::get(name).map(Self).map_err(|_| {
-            format!("there is no time zone {name:?}; zones have names such as \"Europe/Berlin\"")
-        })
+        let found = jiff::tz::TimeZone::get(name).ok();
+        found
+            .filter(|zone| !zone.is_unknown())
+            .map(Self)
+            .ok_or_else(|| {
+                format!(
+                    "there is no time zone {name:?}; zones have names such as \"Europe/Berlin\""
+                )
+            })
     }
 }
 

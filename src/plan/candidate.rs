@@ -61,6 +61,8 @@ pub(super) struct Head<'a> {
     pub(super) key: &'a str,
     /// How it goes.
     pub(super) channel: Channel,
+    /// The number of its zone, where zones count.
+    pub(super) zone: u16,
     /// Where it goes, or would.
     pub(super) address: &'a str,
     /// The hash of that, where it is valid.
@@ -78,6 +80,7 @@ impl Default for Head<'_> {
             source: 0,
             key: "",
             channel: Channel::Email,
+            zone: 0,
             address: "",
             address_hash: None,
             digest: [0; 32],
@@ -169,6 +172,7 @@ mod tests {
                 source: 3,
                 key: "Äda",
                 channel: Channel::Letter,
+                zone: 300,
                 address: "a@b.de",
                 address_hash: Some(AddressHash([9; 16])),
                 digest: [1; 32],

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use tokio::runtime::Handle;
 
 use crate::{
-    model::{CampaignId, Cooldown, OccurrenceName, Run, RunId},
+    model::{CampaignId, Cooldown, Occurrence, OccurrenceName, Run, RunId, Schedule},
     schedule,
     store::{RunFilter, Store, StoreError},
 };
@@ -30,6 +30,7 @@ impl Rested {
             .audience
             .cooldown
             .unwrap_or_else(|| schedule::default_cooldown(campaign.schedule.as_ref()));
+        let schedule = campaign.schedule.as_ref();
         let mut runs = Vec::new();
         if let Some(store) = &store
             && cooldown != Cooldown::None
@@ -42,7 +43,9 @@ impl Rested {
                 for run in runtime.block_on(store.runs(filter))? {
                     // The run that is planned now, of which a plan that is only looked at knows no number.
                     let itself = run.campaign == campaign.id && run.occurrence == *occurrence;
-                    if !itself && counts(&run, cooldown, now) {
+                    let by_zone = run.campaign == campaign.id
+                        && schedule.is_some_and(|schedule| goes_by_zones(schedule, &run));
+                    if !itself && counts(&run, cooldown, now, by_zone) {
                         runs.push(run.id);
                     }
                 }
@@ -73,12 +76,23 @@ fn ids(rules: &Rules) -> Vec<CampaignId> {
     ids
 }
 
+fn goes_by_zones(schedule: &Schedule, run: &Run) -> bool {
+    let occurrence = Occurrence {
+        name: run.occurrence.clone(),
+        due: run.due,
+    };
+    schedule::local_time(schedule, &occurrence).is_some()
+}
+
 /// Whether who had this run must rest at `now`. The ledger knows when a run was last at work, not when each recipient was
 /// written to: whoever had it counts until the last of them is rested. A run that is not over counts as at work.
-fn counts(run: &Run, cooldown: Cooldown, now: DateTime<Utc>) -> bool {
+/// Where a run went by each recipient's zone, as the one that is planned does, any two of a recipient's messages are as far
+/// apart as the local times of the runs.
+fn counts(run: &Run, cooldown: Cooldown, now: DateTime<Utc>, by_zone: bool) -> bool {
     match cooldown {
         Cooldown::None => false,
         Cooldown::Forever => true,
+        Cooldown::Within(period) if by_zone => run.due > period.before(now),
         Cooldown::Within(period) => {
             let worked = run.ended_at.filter(|_| run.state.is_over());
             worked.is_none_or(|ended| ended > period.before(now))

@@ -38,6 +38,7 @@ mod spill;
 mod suppressed;
 #[cfg(test)]
 mod tests;
+mod zones;
 
 use std::{
     collections::BTreeMap,
@@ -69,11 +70,13 @@ pub use history::LedgerHistory;
 pub use one::{Checked, Found, check_one, first_matching};
 pub use outlook::{Hold, Opening, Outlook, last_begins};
 pub use reach::{Address, Unreachable, Way};
+pub use zones::{ZoneShare, Zoned};
 
 use fate::Everybody;
 use gather::{Job, Limits, Origin, Worked};
 use rules::{Look, Rules};
 use select::Selectors;
+use zones::ZoneTable;
 
 /// What a plan is made of.
 pub struct Request {
@@ -100,6 +103,8 @@ pub struct Request {
     /// The layout that the run was opened with ([`layout`]): payloads are made for it, and a source that has lost one of its
     /// columns since is an error. `None`: the layout of the sources as they are now.
     pub layout: Option<Layout>,
+    /// The zones of recipients, where they count.
+    pub zoned: Option<Zoned>,
     /// How many recipients the sample has.
     pub sample: usize,
     /// Ids that the campaign had before, beside those that its file names.
@@ -145,6 +150,12 @@ pub struct Plan {
     pub by_locale: BTreeMap<String, u64>,
     /// Deliveries that are not sent, by reason.
     pub skipped: BTreeMap<SkipReason, u64>,
+    /// The zones of those that are sent to, where they count, in the order in which they open.
+    #[serde(default)]
+    pub zones: Vec<ZoneShare>,
+    /// How many have a zone that is not known, and count as in the default one.
+    #[serde(default)]
+    pub unknown_zones: u64,
     /// Some of those that are sent to.
     pub sample: Vec<Sample>,
     /// The first 20 script errors, invalid rows and unknown keys, in words.
@@ -276,7 +287,12 @@ async fn work(request: Request, look: Option<Fates>) -> Result<Worked, PlanError
         fates: fates == Fates::Kept,
     });
     gather::carry_out(Job {
-        rules: Arc::new(rules.beside(request.companions.clone()).capped(request.cap)),
+        rules: Arc::new(
+            rules
+                .beside(request.companions.clone())
+                .capped(request.cap)
+                .with_zones(request.zoned.clone().map(ZoneTable::new)),
+        ),
         origins,
         selectors: selectors(&request),
         occurrence: request.occurrence.name.clone(),

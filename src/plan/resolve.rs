@@ -93,6 +93,7 @@ impl Resolver {
             for (channel, n) in sifted.reachable {
                 *tally.reachable.entry(channel).or_default() += n;
             }
+            tally.unknown_zones += sifted.unknown_zones;
             tally.problems.extend(sifted.problems);
             tally.problems.truncate(PROBLEMS);
         }

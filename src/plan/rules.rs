@@ -10,7 +10,7 @@ use crate::{
     model::{Campaign, CampaignId, Identity, Purpose, Rate, Recipient, Safety, SourceName, Value},
 };
 
-use super::digest;
+use super::{digest, zones::ZoneTable};
 
 /// What is told of those who are not in the plan.
 pub(super) struct Look {
@@ -30,6 +30,8 @@ pub(super) struct Rules {
     pub(super) identity: Identity,
     /// What no campaign can escape.
     pub(super) safety: Safety,
+    /// The recipients' zones, where they count.
+    pub(super) zones: Option<ZoneTable>,
     /// The keys that are asked for, where not everybody is.
     pub(super) wanted: Option<Wanted>,
     /// Campaigns that share the cooldown with this one.
@@ -71,6 +73,7 @@ impl Rules {
             layout,
             identity,
             safety,
+            zones: None,
             wanted,
             companions: Vec::new(),
             cap: None,
@@ -89,6 +92,11 @@ impl Rules {
     pub(super) fn capped(mut self, cap: Option<Rate>) -> Self {
         self.cap = cap.filter(|_| self.campaign.purpose == Purpose::Marketing);
         self
+    }
+
+    /// The same, with the zones of recipients.
+    pub(super) fn with_zones(self, zones: Option<ZoneTable>) -> Self {
+        Self { zones, ..self }
     }
 
     /// The translation that a recipient gets, empty for what was written first; `None` where nothing is translated.

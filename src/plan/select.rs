@@ -99,6 +99,8 @@ pub(super) struct Sifted {
     pub(super) by_locale: BTreeMap<String, u64>,
     /// What is left to be sorted.
     pub(super) pile: Pile,
+    /// Rows that go on and whose zone is not known.
+    pub(super) unknown_zones: u64,
     /// The first problems, in words.
     pub(super) problems: Vec<String>,
 }
@@ -176,6 +178,10 @@ impl Sieve {
                 .push(key, &Candidate::bare(Head { skip, ..head }));
             return;
         }
+        let head = Head {
+            zone: rules.zone_of(sifted, &recipient),
+            ..head
+        };
         let (payload, carried) = if weighed.ways.iter().all(Way::is_barred) {
             (Vec::new(), Vec::new())
         } else {
@@ -325,6 +331,26 @@ impl Rules {
             let hash = self.identity.recipient(&recipient.source, &recipient.key);
             sifted.fates.push(hash.0, fate, &recipient.key);
         }
+    }
+
+    /// The number of a recipient's zone; one that is written and not known is told as a problem.
+    fn zone_of(&self, sifted: &mut Sifted, recipient: &Recipient) -> u16 {
+        let Some(zones) = &self.zones else {
+            return 0;
+        };
+        zones.number(recipient).unwrap_or_else(|written| {
+            sifted.unknown_zones += 1;
+            sifted.problem(|| {
+                format!(
+                    "{}, key {}: there is no time zone {:?}: {} counts",
+                    recipient.source,
+                    recipient.key,
+                    clip(&written, 80),
+                    zones.default()
+                )
+            });
+            0
+        })
     }
 
     /// Completes a head with the address of a way, or with why there is none.

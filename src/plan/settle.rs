@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     model::{AddressHash, Audience, Channel, HoldReason, RecipientHash, RunId, SkipReason, Totals},
-    store::{Frozen, Lease, Store, StoreError},
+    store::{Frozen, Lease, Store, StoreError, ZoneQueue},
 };
 
 use super::{
@@ -36,6 +36,9 @@ pub(super) struct Tally {
     /// What became of everybody, where somebody asks.
     pub(super) fates: Option<Sorter<16>>,
     by_clause: Vec<u64>,
+    pub(super) unknown_zones: u64,
+    /// Deliveries to send, by the number of their zone.
+    zones: Vec<u64>,
     by_channel: BTreeMap<Channel, u64>,
     skipped: BTreeMap<SkipReason, u64>,
 }
@@ -57,6 +60,8 @@ pub(super) struct Settler<'a> {
     digest: PlanDigest,
     sampler: Sampler,
     freezer: Option<Freezer>,
+    /// The names of the zones, by number; none where they do not count.
+    zones: Vec<Arc<str>>,
     sequence: u64,
 }
 
@@ -68,6 +73,7 @@ impl<'a> Settler<'a> {
             digest: PlanDigest::new(),
             sampler: Sampler::new(resolver.sample),
             freezer: None,
+            zones: Vec::new(),
             sequence: 0,
         }
     }
@@ -77,6 +83,17 @@ impl<'a> Settler<'a> {
         let progress = &self.resolver.progress;
         progress.records.store(resolved.count, Ordering::Relaxed);
         self.freezer = Freezer::open(self.resolver)?;
+        if let Some(table) = &self.resolver.rules.zones {
+            let queues = table.queues();
+            self.zones = queues
+                .iter()
+                .map(|queue| queue.zone.as_str().into())
+                .collect();
+            self.tally.zones = vec![0; queues.len()];
+            if let Some(freezer) = &self.freezer {
+                freezer.add_zones(queues)?;
+            }
+        }
         let mut records = resolved.records.records()?;
         let mut stops = resolved.stops.records()?;
         let mut number: u64 = 0;
@@ -128,6 +145,7 @@ impl<'a> Settler<'a> {
                 recipient: RecipientHash(recipient),
                 address_hash: head.address_hash,
                 channel: head.channel,
+                zone: self.zones.get(usize::from(head.zone)).cloned(),
                 key: head.key.to_owned(),
                 address: head.address.to_owned(),
                 payload: match stop {
@@ -149,6 +167,9 @@ impl<'a> Settler<'a> {
         let source = &rules.campaign.audience.sources[head.source as usize];
         self.tally.totals.to_send += 1;
         *self.tally.by_channel.entry(head.channel).or_default() += 1;
+        if let Some(n) = self.tally.zones.get_mut(usize::from(head.zone)) {
+            *n += 1;
+        }
         self.digest.add(&head.digest);
         self.sampler.offer(rules, source, order, candidate)
     }
@@ -191,6 +212,14 @@ impl<'a> Settler<'a> {
             reachable: tally.reachable,
             by_locale: tally.by_locale,
             skipped: tally.skipped,
+            zones: self
+                .resolver
+                .rules
+                .zones
+                .as_ref()
+                .map(|table| table.shares(&tally.zones))
+                .unwrap_or_default(),
+            unknown_zones: tally.unknown_zones,
             sample: self.sampler.finish(),
             problems: tally.problems,
             safety: self.resolver.rules.safety.clone(),
@@ -252,6 +281,12 @@ impl Freezer {
             bytes: 0,
             addresses: Sorter::new(resolver.limits.marks),
         }))
+    }
+
+    /// Each zone of the plan has queues of its own.
+    fn add_zones(&self, zones: Vec<ZoneQueue>) -> Result<(), StoreError> {
+        self.runtime
+            .block_on(self.store.add_zones(self.lease, self.run, zones))
     }
 
     fn push(&mut self, row: Frozen) -> Result<(), PlanError> {

@@ -39,8 +39,21 @@ impl CronTimes {
         })
     }
 
+    /// The time of day, where there is one only.
+    pub(super) fn only_time(&self) -> Option<NaiveTime> {
+        match (self.hours.as_slice(), self.minutes.as_slice()) {
+            ([hour], [minute]) => NaiveTime::from_hms_opt(*hour, *minute, 0),
+            _ => None,
+        }
+    }
+
+    /// Whether it means "ever so often".
+    pub(super) fn has_all_hours(&self) -> bool {
+        self.hours.len() == 24
+    }
+
     pub(super) fn next(&self, zone: &Zone, after: DateTime<Utc>) -> Option<Occurrence> {
-        if self.hours.len() == 24 {
+        if self.has_all_hours() {
             self.next_of_all_hours(zone, after)
         } else {
             self.next_of_named_hours(zone, after)
@@ -109,7 +122,7 @@ impl CronTimes {
 
     /// By its date where there can be one a day only.
     fn name(&self, zone: &Zone, date: NaiveDate, due: DateTime<Utc>) -> OccurrenceName {
-        if self.hours.len() == 1 && self.minutes.len() == 1 {
+        if self.only_time().is_some() {
             date_name(date)
         } else {
             moment_name(zone, due)

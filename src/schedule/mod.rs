@@ -8,19 +8,27 @@ mod calendar;
 mod cooldown;
 mod cron;
 mod elapsed;
+mod estimate;
+mod recipient;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Timelike, Utc};
 
-pub use self::cooldown::default_cooldown;
 use self::{calendar::Calendar, cron::CronTimes, elapsed::Elapsed};
+pub use self::{
+    cooldown::default_cooldown,
+    estimate::{Share, last_begins},
+    recipient::{begins, ends, head_start, local_time, names_local_times},
+    window::{Span, span},
+};
 use crate::model::{Occurrence, OccurrenceName, Schedule, Timing, Zone};
 
 /// The first occurrence after `after` (not at it). [`Timing::Now`] has none here: the engine opens it when the id is first
 /// seen.
 pub fn next(schedule: &Schedule, after: DateTime<Utc>) -> Option<Occurrence> {
-    Rule::of(schedule).next(&schedule.timezone, after)
+    Rule::of(schedule).step(schedule, after)
 }
 
 /// The occurrences after `after` up to and including `until`, in order.
@@ -33,7 +41,7 @@ pub fn between(
     let mut at = after;
     std::iter::from_fn(move || {
         let occurrence = rule
-            .next(&schedule.timezone, at)
+            .step(schedule, at)
             .filter(|occurrence| occurrence.due <= until)?;
         at = occurrence.due;
         Some(occurrence)
@@ -70,6 +78,14 @@ impl Rule {
         }
     }
 
+    fn step(&self, schedule: &Schedule, after: DateTime<Utc>) -> Option<Occurrence> {
+        if schedule.by_recipient {
+            recipient::next(self, &schedule.timezone, after)
+        } else {
+            self.next(&schedule.timezone, after)
+        }
+    }
+
     fn next(&self, zone: &Zone, after: DateTime<Utc>) -> Option<Occurrence> {
         // Nothing is due before 1970 or after 9999: so no sum of dates and offsets leaves what the calendar can hold.
         let after = after.max(DateTime::from_timestamp(-7 * 86_400, 0)?);
@@ -102,6 +118,12 @@ struct Limits {
 }
 
 impl Limits {
+    /// All days that there are.
+    const NONE: Self = Self {
+        first: NaiveDate::MIN,
+        last: NaiveDate::MAX,
+    };
+
     fn of(schedule: &Schedule) -> Self {
         Self {
             first: schedule

@@ -12,6 +12,7 @@ fn schedule(zone: &str, timing: Timing) -> Schedule {
     Schedule {
         timing,
         timezone: zone.parse().unwrap(),
+        by_recipient: false,
         start: None,
         until: None,
         missed: Missed::Skip,

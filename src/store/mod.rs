@@ -8,7 +8,7 @@ mod open;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -75,6 +75,9 @@ pub trait Store: Send + Sync + 'static {
     /// Appends planned deliveries to a run in state `planning`. Rows come sorted by recipient hash; their sequence numbers are
     /// given and ascend.
     async fn freeze(&self, lease: Lease, run: RunId, rows: Vec<Frozen>) -> Result<()>;
+    /// Gives each zone of a run in state `planning` queues of its own, one for each of the run's channels, before the first rows
+    /// are frozen: from then on every row names its zone.
+    async fn add_zones(&self, lease: Lease, run: RunId, zones: Vec<ZoneQueue>) -> Result<()>;
     /// Adds the addresses of a run's queued deliveries, sorted by address hash.
     async fn freeze_addresses(
         &self,
@@ -149,7 +152,25 @@ pub trait Store: Send + Sync + 'static {
 
     // ---- sending ----
 
-    /// The queues of runs in state `sending`.
+    /// Opens the queues whose time has come, of all runs (or `only` one) that are sending, or were and are halted, and gives them: those that
+    /// opened, and those that are too late, which stay closed until [`expire_queue`](Self::expire_queue) has emptied them.
+    async fn open_queues(
+        &self,
+        lease: Lease,
+        only: Option<RunId>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Opening>>;
+    /// Marks up to `limit` deliveries of a queue that is too late as expired; gives how many there were. Call until 0.
+    async fn expire_queue(
+        &self,
+        lease: Lease,
+        queue: QueueId,
+        limit: usize,
+        now: DateTime<Utc>,
+    ) -> Result<usize>;
+    /// The zones of a run, in the order they open; none where it does not go by zones.
+    async fn zones(&self, run: RunId) -> Result<Vec<ZoneState>>;
+    /// The queues of runs in state `sending`, but for those whose time is yet to come.
     async fn queues(&self) -> Result<Vec<Queue>>;
     /// Up to `limit` queued deliveries of a queue behind `after`, in order, without those that were released until later.
     /// Read only.
@@ -444,6 +465,8 @@ pub struct Frozen {
     pub address_hash: Option<AddressHash>,
     /// How it goes.
     pub channel: Channel,
+    /// Its zone, where the run goes by zones.
+    pub zone: Option<Arc<str>>,
     /// The recipient's key, for reports.
     pub key: String,
     /// The address as written, for reports.
@@ -518,10 +541,51 @@ pub struct Queue {
     pub channel: Channel,
     /// The transport that the campaign's files named when the run was planned.
     pub transport: TransportName,
+    /// The zone of its recipients, where theirs counts.
+    pub zone: Option<String>,
     /// The names of the values in each payload.
     pub layout: String,
     /// The last delivery before which nothing is queued any more: where claiming starts after a restart.
     pub cursor: Option<DeliveryId>,
+}
+
+/// The queues of a zone, to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneQueue {
+    /// Its name.
+    pub zone: String,
+    /// When they open; `None`: at once.
+    pub opens: Option<DateTime<Utc>>,
+    /// Until when they must have opened: else it is too late; `None`: it never is.
+    pub expires: Option<DateTime<Utc>>,
+}
+
+/// A queue whose time has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The queue.
+    pub queue: QueueId,
+    /// Its run.
+    pub run: RunId,
+    /// Its zone.
+    pub zone: String,
+    /// When it was to open.
+    pub opens: DateTime<Utc>,
+    /// Whether that is too long ago.
+    pub late: bool,
+}
+
+/// A zone of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneState {
+    /// Its name.
+    pub zone: String,
+    /// When it opens; `None`: it was open from the start.
+    pub opens: Option<DateTime<Utc>>,
+    /// Whether its time has come.
+    pub is_open: bool,
+    /// Whether something of it is left to send.
+    pub has_more: bool,
 }
 
 /// A delivery that is about to be sent.

@@ -179,6 +179,35 @@ pub(super) fn metrics(report: &StatusReport) -> String {
             transport.sent,
         );
     }
+
+    text.family(
+        "campanile_transport_rate",
+        "gauge",
+        "Messages a second that a transport takes at most, where anything limits it.",
+    );
+    for transport in &report.transports {
+        if let Some(rate) = &transport.rate {
+            let labels = [("transport", transport.name.as_str())];
+            text.sample("campanile_transport_rate", &labels, rate.per_second);
+        }
+    }
+
+    text.family(
+        "campanile_transport_slowed_down",
+        "gauge",
+        "Whether a transport goes more slowly than its settings say, because its server asked for it.",
+    );
+    for transport in &report.transports {
+        let slowed = transport
+            .rate
+            .as_ref()
+            .is_some_and(|rate| rate.reason.is_some());
+        text.sample(
+            "campanile_transport_slowed_down",
+            &[("transport", &transport.name)],
+            u8::from(slowed),
+        );
+    }
     text.0
 }
 

@@ -50,12 +50,16 @@ pub(super) fn overview(report: &StatusReport) -> Markup {
         @if !report.transports.is_empty() {
             h2 { "Transports" }
             div.scroll { table {
-                thead { tr { th { "Transport" } th { "Way" } th { "Connections" } th { "Sent" } th { "Error" } } }
+                thead { tr { th { "Transport" } th { "Way" } th { "Connections" } th { "Sent" } th { "Rate" } th { "Error" } } }
                 tbody { @for transport in &report.transports { tr {
                     td { (transport.name) }
                     td { (transport.description) }
                     td.number { (transport.connections) }
                     td.number { (transport.sent) }
+                    td { @if let Some(rate) = &transport.rate {
+                        (rate)
+                        @if let Some(reason) = &rate.reason { br; (reason) }
+                    } }
                     td { (transport.error.as_deref().unwrap_or_default()) }
                 } } }
             } }

@@ -6,6 +6,7 @@ mod cron;
 mod email;
 mod holding;
 mod moment;
+mod pace;
 mod people;
 mod reach;
 mod rollout;
@@ -69,8 +70,11 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
     root.not_built("require_tests", "testing campaigns");
     let audience = audience::read(&root, around);
     let (variables, has_all_variables) = variables::read(&root);
-    let (schedule, zone) = schedule::read(root.section("schedule"), around);
-    let expires_after = root.section("pace").and_then(holding::expires_after);
+    let (schedule, zone) = schedule::read(root.section("schedule"), &audience.sources, around);
+    let (pace, expires_after) = root
+        .section("pace")
+        .map(|section| pace::read(section, &zone, &audience.sources, around))
+        .unzip();
     let approval = holding::approval(&root, schedule.as_ref());
     let rollout = root.section("rollout").and_then(rollout::rollout);
     let stop_if = root.section("stop_if").and_then(rollout::stop_if);
@@ -119,11 +123,12 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
         variables,
         schedule,
         approval,
+        pace,
         reach,
         in_doubt,
         rollout,
         stop_if,
-        expires_after,
+        expires_after: expires_after.flatten(),
         email: email.flatten(),
     };
     root.finish();
@@ -133,7 +138,7 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
         was_place,
         sender,
         topic,
-        zone,
+        zone: zone.zone,
         files: BTreeSet::new(),
         has_all_variables,
         diagnostics: Diagnostics::new(),

@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod daemon;
+pub mod embedded;
 pub mod mail;
 pub mod peers;
 pub mod runs;

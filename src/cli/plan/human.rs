@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     cli::{
         failure::Failure,
-        print::{Facts, Output, Table, by_name, plural, thousands, zoned},
+        print::{Facts, Output, Table, by_name, plural, thousands, zoned, zones},
         safety::safety,
     },
     control::{Compared, ComparedCampaign},
@@ -47,6 +47,9 @@ fn show(plan: &Plan, output: &mut Output) -> Result<(), Failure> {
         facts.add("languages", languages(&plan.by_locale));
     }
     facts.add("skipped", by_name(counted(&plan.skipped)));
+    for (name, words) in zones(plan) {
+        facts.add(name, words);
+    }
     facts.add("digest", plan.digest.as_str());
     match &plan.outlook {
         Some(outlook) => add_outlook(outlook, &mut facts),

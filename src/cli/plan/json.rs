@@ -56,6 +56,7 @@ fn object(plan: &Plan, unmasked: bool) -> Value {
         "by_locale": plan.by_locale,
         "skipped": plan.skipped, "hold": plan.hold, "hold_words": plan.hold_words, "funnel": funnel,
         "safety": safety::object(&plan.safety, unmasked),
+        "zones": plan.zones, "unknown_zones": plan.unknown_zones,
         "starts": outlook.and_then(|outlook| outlook.starts),
         "finishes": outlook.and_then(|outlook| outlook.finishes),
         "holds": outlook.map(|outlook| &outlook.holds),

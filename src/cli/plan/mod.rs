@@ -179,7 +179,7 @@ mod tests {
             "by_channel": { "email": 1_234, "sms": 0, "letter": 0 },
             "reachable": { "email": 1_990, "sms": 0, "letter": 0 },
             "by_locale": {},
-            "skipped": { "unsubscribed": 766 }, "hold": "too_many", "hold_words": null, "safety": null,
+            "skipped": { "unsubscribed": 766 }, "hold": "too_many", "hold_words": null, "safety": null, "zones": [], "unknown_zones": 0,
             "funnel": [
                 { "step": "source", "kind": "source", "left": 10_000, "dropped": 0 },
                 { "step": "r.status == \"active\"", "kind": "clause", "left": 2_000, "dropped": 8_000 },

@@ -399,7 +399,7 @@ impl<'c> Step<'c> {
 /// Never past a delivery that is still queued, whatever the caller believes: claiming would not find it again. Looks at each
 /// delivery of a run once, as the cursor passes it.
 fn move_cursor(db: &Connection, queue: QueueId, to: DeliveryId) -> Result<()> {
-    let Some(run) = run_of(db, queue)? else {
+    let Some((run, zoned)) = run_of(db, queue)? else {
         return Ok(());
     };
     let (first, end) = range(run);
@@ -412,10 +412,14 @@ fn move_cursor(db: &Connection, queue: QueueId, to: DeliveryId) -> Result<()> {
         return Ok(());
     }
     let queued: Option<i64> = db
-        .prepare_cached(
+        .prepare_cached(if zoned {
+            "SELECT d.id FROM delivery d INDEXED BY delivery_by_zone
+             WHERE d.id > ?1 AND d.id <= ?2 AND d.queue = ?3 AND d.zoned = 1 AND d.status = ?4
+                 AND NOT EXISTS (SELECT 1 FROM due WHERE due.id = d.id) ORDER BY d.id LIMIT 1"
+        } else {
             "SELECT d.id FROM delivery d WHERE d.id > ?1 AND d.id <= ?2 AND d.queue = ?3 AND d.status = ?4
-                 AND NOT EXISTS (SELECT 1 FROM due WHERE due.id = d.id) ORDER BY d.id LIMIT 1",
-        )?
+                 AND NOT EXISTS (SELECT 1 FROM due WHERE due.id = d.id) ORDER BY d.id LIMIT 1"
+        })?
         .query_row(params![from, to, queue.0, Code(Status::Queued)], |row| row.get(0))
         .optional()?;
     let to = queued.map_or(to, |queued| queued - 1);

@@ -142,7 +142,7 @@ pub(super) fn settle(
 }
 
 /// The same, with words.
-fn settle_with(
+pub(super) fn settle_with(
     db: &Connection,
     id: DeliveryId,
     statuses: &[Status],
@@ -221,12 +221,17 @@ fn end(
     let mut moves = Moves::default();
     let mut ended = 0;
     let mut looked = 0;
-    for (queue, cursor) in cursors(db, run)? {
+    for (queue, cursor, zoned) in cursors(db, run)? {
         for id in put_off(db, queue, limit - ended)? {
             let to = status.into();
             ended += usize::from(settle_with(db, id, &open, to, words, now, &mut moves)?);
         }
-        let behind = behind(db, run, cursor, limit.saturating_sub(looked + ended))?;
+        let room = limit.saturating_sub(looked + ended);
+        let behind = if zoned {
+            behind_in_zone(db, queue, cursor, room)?
+        } else {
+            behind(db, run, cursor, room)?
+        };
         for &(id, before, of) in &behind {
             looked += 1;
             if of == Some(queue) && before == Status::Queued.code() {
@@ -249,10 +254,12 @@ fn end(
     Ok((ended > 0 || looked == 0).then_some(ended))
 }
 
-fn cursors(db: &Connection, run: RunId) -> Result<Vec<(i64, Option<i64>)>> {
+/// The queues of a run, with their cursors and whether they are those of a zone.
+fn cursors(db: &Connection, run: RunId) -> Result<Vec<(i64, Option<i64>, bool)>> {
     let mut cursors =
-        db.prepare_cached("SELECT id, cursor FROM queue WHERE run = ?1 ORDER BY id")?;
-    let cursors = cursors.query_map([Id(run)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        db.prepare_cached("SELECT id, cursor, zone <> '' FROM queue WHERE run = ?1 ORDER BY id")?;
+    let cursors =
+        cursors.query_map([Id(run)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     Ok(cursors.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -277,5 +284,21 @@ fn behind(
         params![cursor.unwrap_or(first - 1), end, limit as i64],
         |row| Ok((row.get::<_, Id<_>>(0)?.0, row.get(1)?, row.get(2)?)),
     )?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The same for the queue of a zone, whose rows have an index.
+fn behind_in_zone(
+    db: &Connection,
+    queue: i64,
+    cursor: Option<i64>,
+    limit: usize,
+) -> Result<Vec<(DeliveryId, i64, Option<i64>)>> {
+    let mut behind = db.prepare_cached(
+        "SELECT id, status, queue FROM delivery WHERE queue = ?1 AND zoned = 1 AND id > ?2 ORDER BY id LIMIT ?3",
+    )?;
+    let rows = behind.query_map(params![queue, cursor.unwrap_or(0), limit as i64], |row| {
+        Ok((row.get::<_, Id<_>>(0)?.0, row.get(1)?, row.get(2)?))
+    })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

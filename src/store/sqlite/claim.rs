@@ -14,8 +14,10 @@ use crate::{
 
 pub(super) fn queues(db: &Connection) -> Result<Vec<Queue>> {
     let mut queues = db.prepare_cached(
-        "SELECT queue.id, run.id, run.campaign, queue.channel, queue.transport, run.layout, queue.cursor, run.epoch
-         FROM run JOIN queue ON queue.run = run.id WHERE run.state = ?1 ORDER BY queue.id",
+        "SELECT queue.id, run.id, run.campaign, queue.channel, queue.transport, run.layout, queue.cursor, run.epoch,
+             nullif(queue.zone, '')
+         FROM run JOIN queue ON queue.run = run.id
+         WHERE run.state = ?1 AND (queue.opens IS NULL OR queue.opened IS NOT NULL) ORDER BY queue.id",
     )?;
     let queues = queues.query_map([RunState::Sending.as_str()], |row| {
         let run = row.get::<_, Id<RunId>>(1)?.0;
@@ -27,6 +29,7 @@ pub(super) fn queues(db: &Connection) -> Result<Vec<Queue>> {
             campaign: row.get::<_, Text<_>>(2)?.0,
             channel: row.get::<_, Code<_>>(3)?.0,
             transport: row.get::<_, Text<_>>(4)?.0,
+            zone: row.get(8)?,
             layout: row.get(5)?,
             // One that went back to before the first delivery is none.
             cursor: cursor
@@ -37,26 +40,33 @@ pub(super) fn queues(db: &Connection) -> Result<Vec<Queue>> {
     Ok(queues.collect::<rusqlite::Result<_>>()?)
 }
 
-/// From the primary key, where a run's deliveries stand in order: no index has to follow each change of a status. A queued row
-/// that was put off (the transport was down) comes from [`due`].
+/// From the primary key, where a run's deliveries stand in order: no index has to follow each change of a status. In a run that
+/// goes by zones an index by queue, which no change of a status touches, leads past those of the other zones. A queued row that
+/// was put off (the transport was down) comes from [`due`].
 pub(super) fn next(
     db: &Connection,
     queue: QueueId,
     after: Option<DeliveryId>,
     limit: usize,
 ) -> Result<Vec<Claimed>> {
-    let Some(run) = run_of(db, queue)? else {
+    let Some((run, zoned)) = run_of(db, queue)? else {
         return Ok(Vec::new());
     };
     let (first, end) = range(run);
     let after = after.map_or(first - 1, |after| after.0.max(first - 1));
-    let mut next = db.prepare_cached(
+    let mut next = db.prepare_cached(if zoned {
+        "SELECT d.id, d.recipient_hash, d.address_hash, d.key, d.address, p.bytes, d.attempts, d.first_try, d.message_id
+         FROM delivery d INDEXED BY delivery_by_zone LEFT JOIN payload p ON p.id = d.id
+         WHERE d.id > ?1 AND d.id < ?2 AND d.queue = ?3 AND d.zoned = 1 AND d.status = ?4
+             AND NOT EXISTS (SELECT 1 FROM due WHERE due.id = d.id)
+         ORDER BY d.id LIMIT ?5"
+    } else {
         "SELECT d.id, d.recipient_hash, d.address_hash, d.key, d.address, p.bytes, d.attempts, d.first_try, d.message_id
          FROM delivery d LEFT JOIN payload p ON p.id = d.id
          WHERE d.id > ?1 AND d.id < ?2 AND d.queue = ?3 AND d.status = ?4
              AND NOT EXISTS (SELECT 1 FROM due WHERE due.id = d.id)
-         ORDER BY d.id LIMIT ?5",
-    )?;
+         ORDER BY d.id LIMIT ?5"
+    })?;
     let claimed = next.query_map(
         params![after, end, queue.0, Code(Status::Queued), limit as i64],
         record,
@@ -86,10 +96,13 @@ pub(super) fn next_due(db: &Connection, queue: QueueId) -> Result<Option<DateTim
     Ok(at.map(|at| at.0))
 }
 
-pub(super) fn run_of(db: &Connection, queue: QueueId) -> Result<Option<RunId>> {
+/// The run of a queue, and whether it is the queue of a zone.
+pub(super) fn run_of(db: &Connection, queue: QueueId) -> Result<Option<(RunId, bool)>> {
     Ok(db
-        .prepare_cached("SELECT run FROM queue WHERE id = ?1")?
-        .query_row([queue.0], |row| Ok(row.get::<_, Id<RunId>>(0)?.0))
+        .prepare_cached("SELECT run, zone <> '' FROM queue WHERE id = ?1")?
+        .query_row([queue.0], |row| {
+            Ok((row.get::<_, Id<RunId>>(0)?.0, row.get(1)?))
+        })
         .optional()?)
 }
 

@@ -29,6 +29,7 @@ mod suppressions;
 mod tests;
 mod views;
 mod writer;
+mod zones;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -38,8 +39,8 @@ use chrono::{DateTime, Utc};
 use self::{advance::Handed, reader::Readers, removal::Removal, writer::Writer};
 use super::{
     Advance, Begun, CampaignChange, CampaignRecord, Claimed, DeliveryFilter, Forgotten, Frozen,
-    KeptMessage, Lease, NewRun, Opened, Person, PersonDelivery, Queue, QueueId, Result, RunChange,
-    RunFilter, Seal, Sighting, Store, StoreError, TakenOver,
+    KeptMessage, Lease, NewRun, Opened, Opening, Person, PersonDelivery, Queue, QueueId, Result,
+    RunChange, RunFilter, Seal, Sighting, Store, StoreError, TakenOver, ZoneQueue, ZoneState,
 };
 use crate::model::{
     AddressHash, Approval, CampaignId, Counts, Delivery, DeliveryId, InDoubtPolicy, OccurrenceName,
@@ -224,6 +225,12 @@ impl Store for SqliteStore {
         self.writer()?.long(work).await
     }
 
+    async fn add_zones(&self, lease: Lease, run: RunId, zones: Vec<ZoneQueue>) -> Result<()> {
+        self.writer()?
+            .control(move |db| zones::add(db, lease, run, &zones))
+            .await
+    }
+
     async fn freeze_addresses(
         &self,
         lease: Lease,
@@ -367,6 +374,38 @@ impl Store for SqliteStore {
         self.readers
             .ask(move |db| counters::counts_of(db, &runs))
             .await
+    }
+
+    async fn open_queues(
+        &self,
+        lease: Lease,
+        only: Option<RunId>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Opening>> {
+        // The look is a reader's: twice a second, and mostly in vain.
+        if !self.readers.ask(move |db| zones::any_due(db, now)).await? {
+            return Ok(Vec::new());
+        }
+        self.writer()?
+            .control(move |db| zones::open(db, lease, only, now))
+            .await
+    }
+
+    async fn expire_queue(
+        &self,
+        lease: Lease,
+        queue: QueueId,
+        limit: usize,
+        now: DateTime<Utc>,
+    ) -> Result<usize> {
+        let work = move |db: &rusqlite::Connection, rows: usize| {
+            zones::expire(db, lease, queue, limit.min(rows).max(1), now).map(Some)
+        };
+        self.writer()?.long(work).await
+    }
+
+    async fn zones(&self, run: RunId) -> Result<Vec<ZoneState>> {
+        self.readers.ask(move |db| zones::of(db, run)).await
     }
 
     async fn queues(&self) -> Result<Vec<Queue>> {

@@ -42,8 +42,8 @@ pub(super) fn freeze(
     let queues = queues(db, run)?;
     let mut delivery = db.prepare_cached(
         "INSERT INTO delivery
-             (id, run, recipient_hash, address_hash, channel, twin, queue, status, reason, detail, attempts, at, key, address)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11, ?12, ?13)",
+             (id, run, recipient_hash, address_hash, channel, twin, queue, status, reason, detail, attempts, at, key, address, zoned)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11, ?12, ?13, ?14)",
     )?;
     let mut payload = db.prepare_cached("INSERT INTO payload (id, bytes) VALUES (?1, ?2)")?;
     let mut moves = Moves::default();
@@ -70,7 +70,8 @@ pub(super) fn freeze(
             detail.map(bounded),
             opened_at,
             row.key,
-            row.address
+            row.address,
+            (queue.is_some() && row.zone.is_some()).then_some(1)
         ])?;
         if queue.is_some() {
             payload.execute(params![Id(id), row.payload])?;
@@ -80,23 +81,32 @@ pub(super) fn freeze(
     moves.apply(db)
 }
 
-fn queues(db: &Connection, run: RunId) -> Result<HashMap<Channel, QueueId>> {
-    let mut queues = db.prepare_cached("SELECT channel, id FROM queue WHERE run = ?1")?;
-    let queues = queues.query_map([Id(run)], |row| {
-        Ok((row.get::<_, Code<_>>(0)?.0, QueueId(row.get(1)?)))
-    })?;
-    Ok(queues.collect::<rusqlite::Result<_>>()?)
+/// The queues of a run by channel, then by zone: `""` where it does not go by zones.
+type Queues = HashMap<Channel, HashMap<String, QueueId>>;
+
+fn queues(db: &Connection, run: RunId) -> Result<Queues> {
+    let mut rows = db.prepare_cached("SELECT channel, zone, id FROM queue WHERE run = ?1")?;
+    let mut rows = rows.query([Id(run)])?;
+    let mut queues = Queues::new();
+    while let Some(row) = rows.next()? {
+        let channel = row.get::<_, Code<Channel>>(0)?.0;
+        let zones = queues.entry(channel).or_default();
+        zones.insert(row.get(1)?, QueueId(row.get(2)?));
+    }
+    Ok(queues)
 }
 
 /// What is queued must have a way to go and a place to go to.
-fn queue_of(queues: &HashMap<Channel, QueueId>, row: &Frozen, run: RunId) -> Result<QueueId> {
+fn queue_of(queues: &Queues, row: &Frozen, run: RunId) -> Result<QueueId> {
     if row.address_hash.is_none() {
         return Err(refused(format!(
             "delivery {run}-{} has no address",
             row.sequence
         )));
     }
-    queues.get(&row.channel).copied().ok_or_else(|| {
+    let zone = row.zone.as_deref().unwrap_or_default();
+    let queue = queues.get(&row.channel).and_then(|zones| zones.get(zone));
+    queue.copied().ok_or_else(|| {
         refused(format!(
             "run {run} was opened without a transport for {}",
             row.channel

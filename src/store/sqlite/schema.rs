@@ -83,6 +83,8 @@ CREATE TABLE suppression (
 ///
 /// `view` is what messages that can be read in a browser were made of, of the runs that have such (`view_run`). It goes with the
 /// address, when a person is forgotten.
+/// Runs that go by their recipients' zones: each zone has queues of its own, which open at their time. Its rows stand among
+/// the others in the order of recipients; those of such runs, and no others, have an index by queue.
 const V2: &str = "
 ALTER TABLE campaign ADD COLUMN vanished_at INTEGER;
 ALTER TABLE campaign ADD COLUMN removal_grace TEXT;
@@ -114,6 +116,17 @@ CREATE INDEX view_by_age ON view (at);
 CREATE TRIGGER view_of_nobody AFTER UPDATE OF address ON delivery WHEN new.address = '' BEGIN
     DELETE FROM view WHERE id = new.id;
 END;
+CREATE TABLE queue_by_zone (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, channel INTEGER NOT NULL, transport TEXT NOT NULL,
+    cursor INTEGER, zone TEXT NOT NULL DEFAULT '', opens INTEGER, expires INTEGER, opened INTEGER,
+    UNIQUE (run, channel, zone)
+) STRICT;
+INSERT INTO queue_by_zone (id, run, channel, transport, cursor) SELECT id, run, channel, transport, cursor FROM queue;
+DROP TABLE queue;
+ALTER TABLE queue_by_zone RENAME TO queue;
+CREATE INDEX queue_to_open ON queue (opens) WHERE opens IS NOT NULL AND opened IS NULL;
+ALTER TABLE delivery ADD COLUMN zoned INTEGER;
+CREATE INDEX delivery_by_zone ON delivery (queue) WHERE zoned = 1;
 ";
 
 /// A commit copies the log into the file once it has this many pages (of 4 KiB).
@@ -267,6 +280,16 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 
 fn in_file(path: &Path, words: &str) -> super::error::Error {
     refused(format!("{}: {words}", path.display()))
+}
+
+/// A file as the first version made it.
+#[cfg(test)]
+pub(super) fn make_first_version(path: &Path) {
+    let db = Connection::open(path).expect("the folder is there");
+    db.execute_batch(V1).expect("the statements are right");
+    db.pragma_update(None, "application_id", APPLICATION)
+        .and_then(|()| db.pragma_update(None, "user_version", 1))
+        .expect("a new file takes both");
 }
 
 #[cfg(test)]

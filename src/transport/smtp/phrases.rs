@@ -35,6 +35,42 @@ pub(super) fn speaks_of_rate(text: &str) -> bool {
     has_any(text, PHRASES)
 }
 
+/// The same in other words, of a server that refuses for now.
+pub(super) fn asks_to_slow_down(text: &str) -> bool {
+    const PHRASES: &[&str] = &[
+        "slow down",
+        "more slowly",
+        "too quickly",
+        "too frequent",
+        "too many requests",
+        "too many concurrent",
+        "too many sessions",
+        "too many smtp",
+        "too many emails",
+        "too many attempts",
+        "too many deliveries",
+        "too many e-mails",
+        "unusual rate",
+        "unusual volume",
+        "unexpected volume",
+        "high rate",
+        "high volume",
+        "excessive rate",
+        "connection rate",
+        "message rate",
+        "mail rate",
+        "rate too",
+        "server busy",
+        "system busy",
+    ];
+    has_any(text, PHRASES)
+}
+
+/// A recipient is put off because the server has not met its sender before.
+pub(super) fn speaks_of_greylisting(text: &str) -> bool {
+    has_any(text, &["greylist", "graylist", "grey list", "gray list"])
+}
+
 /// A quota is used up: the sender's, or the mailbox's.
 pub(super) fn speaks_of_quota(text: &str) -> bool {
     has_any(
@@ -70,6 +106,7 @@ pub(super) fn speaks_of_mailbox(text: &str) -> bool {
             "user is over",
             "user over",
             "inbox",
+            "receiving mail",
         ],
     )
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::{phrases, reply::Reply};
 use crate::model::{Answer, Scope};
 
-/// When a server that speaks of a rate or a quota is tried again, where it does not say.
+/// When a server that speaks of a rate or a quota is tried again, where it does not say: it is not one that can be met by going
+/// more slowly.
 const AFTER_RATE: Duration = Duration::from_mins(1);
 
 /// The same where it refused for good (5xx): those are daily or hourly quotas.
@@ -72,6 +73,9 @@ pub(super) fn ends_conversation(reply: &Reply) -> bool {
 
 #[allow(clippy::match_same_arms)] // each line has a reason of its own
 fn scope(step: Step, reply: &Reply, text: &str) -> Scope {
+    if is_too_fast(reply, text) {
+        return Scope::Rate;
+    }
     if is_login(reply) || ends_conversation(reply) || is_rate(step, reply, text) {
         return Scope::Transport;
     }
@@ -103,6 +107,24 @@ fn scope(step: Step, reply: &Reply, text: &str) -> Scope {
 fn is_login(reply: &Reply) -> bool {
     matches!(reply.code, 454 | 530 | 534 | 535 | 538)
         || matches!(reply.detail, Some((7, 8 | 9 | 11)))
+}
+
+/// The server asks to go more slowly: it would have taken the message at another time. Greylisting is about one recipient, and
+/// what a mailbox may receive is its own affair.
+fn is_too_fast(reply: &Reply, text: &str) -> bool {
+    if !matches!(reply.code, 421 | 450..=452)
+        || is_login(reply)
+        || phrases::speaks_of_mailbox(text)
+        || phrases::speaks_of_greylisting(text)
+    {
+        return false;
+    }
+    match reply.detail {
+        Some((2, _)) => false,
+        // "Unusual rate", as the largest mailbox provider has it.
+        Some((7, 28)) => true,
+        _ => phrases::speaks_of_rate(text) || phrases::asks_to_slow_down(text),
+    }
 }
 
 fn is_rate(step: Step, reply: &Reply, text: &str) -> bool {
@@ -229,13 +251,13 @@ mod tests {
             ("452 4.2.2 mailbox over quota", "temporary Recipient"),
             ("450 4.1.1 cannot verify", "temporary Recipient"),
             ("451 local error", "temporary Recipient"),
-            ("452 4.5.3 too many recipients", "temporary Transport 60"),
+            ("452 4.5.3 too many recipients", "temporary Rate"),
             ("452 insufficient system storage", "temporary Transport"),
             ("452 mailbox over quota", "temporary Recipient"),
             ("451 4.3.0 temporary failure", "temporary Transport"),
             (
                 "451 4.7.1 rate limit exceeded, wait 5 minutes",
-                "temporary Transport 300",
+                "temporary Rate 300",
             ),
             (
                 "550 5.4.5 Daily user sending limit exceeded",
@@ -250,6 +272,43 @@ mod tests {
             ("552 quota exceeded", "permanent Recipient"),
             ("550 quota exceeded", "temporary Transport 900"),
             ("554 SMTP synchronization error", "temporary Transport"),
+        ] {
+            assert_eq!(verdict(Step::Rcpt, line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_told_from_what_speaks_of_something_else() {
+        for (line, expected) in [
+            ("421 4.7.0 Too many messages, slow down", "temporary Rate"),
+            ("421 4.7.28 unusual volume", "temporary Rate"),
+            (
+                "450 4.7.1 Client connection rate limit exceeded",
+                "temporary Rate",
+            ),
+            (
+                "451 4.7.0 Server busy. Please try again later",
+                "temporary Rate",
+            ),
+            ("452 4.3.1 throttled", "temporary Rate"),
+            ("421 Too many concurrent sessions", "temporary Rate"),
+            (
+                "450 4.7.1 Greylisted: too many first contacts",
+                "temporary Recipient",
+            ),
+            (
+                "450 4.2.1 receiving mail at a rate that prevents more",
+                "temporary Recipient",
+            ),
+            (
+                "450 The user you want is receiving mail too fast",
+                "temporary Recipient",
+            ),
+            ("450 4.1.1 cannot verify", "temporary Recipient"),
+            ("550 5.7.1 too many messages", "temporary Transport 900"),
+            ("550 5.4.6 too many hops", "permanent Recipient"),
+            ("421 4.7.0 too many errors", "temporary Transport"),
+            ("454 4.7.0 too many logins", "temporary Transport"),
         ] {
             assert_eq!(verdict(Step::Rcpt, line), expected, "{line}");
         }

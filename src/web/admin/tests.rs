@@ -76,6 +76,7 @@ fn report() -> StatusReport {
             description: "smtp".to_owned(),
             connections: 8,
             sent: 14,
+            rate: None,
             error: None,
         }],
         errors: vec!["campaigns/offers.toml:1:1: no".to_owned()],

@@ -45,16 +45,6 @@ fn was(root: &Section<'_>, id: &CampaignId) -> Vec<CampaignId> {
     was
 }
 
-/// `[pace] expires_after`
-pub(super) fn expires_after(section: Section<'_>) -> Option<Period> {
-    let expires_after = section.take("expires_after");
-    for key in ["rate", "window", "days", "timezone"] {
-        section.not_built(key, "a pace of its own for a campaign");
-    }
-    section.finish();
-    expires_after
-}
-
 /// `[approval]`
 pub(super) fn approval(root: &Section<'_>, schedule: Option<&Schedule>) -> ApprovalRule {
     let mut rule = ApprovalRule::default();

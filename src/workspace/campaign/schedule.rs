@@ -6,9 +6,13 @@ use toml::de::DeValue;
 use super::{
     cron,
     moment::{self, Moment},
+    pace::{self, NamedZone},
     surroundings::Surroundings,
 };
-use crate::model::{Diagnostic, Item, Missed, Period, Place, Schedule, Section, Timing, Zone};
+use crate::{
+    model::{Diagnostic, Item, Missed, Period, Place, Schedule, Section, SourceName, Timing, Zone},
+    schedule,
+};
 
 /// What the keys that say when hold, before they are weighed against each other.
 struct Keys<'a> {
@@ -24,18 +28,23 @@ struct Keys<'a> {
 /// only when asked.
 pub(super) fn read(
     section: Option<Section<'_>>,
+    sources: &[SourceName],
     around: &Surroundings<'_>,
-) -> (Option<Schedule>, Zone) {
-    let default = around
-        .settings
-        .map_or_else(Zone::utc, |settings| settings.default_timezone.clone());
+) -> (Option<Schedule>, NamedZone) {
+    let default = NamedZone {
+        zone: around
+            .settings
+            .map_or_else(Zone::utc, |settings| settings.default_timezone.clone()),
+        by_recipient: false,
+    };
     let Some(section) = section else {
         return (None, default);
     };
-    let timezone = section
-        .item("timezone")
-        .and_then(|item| zone(&item))
-        .unwrap_or(default);
+    let zone_item = section.item("timezone");
+    let timezone = zone_item.as_ref().map_or_else(
+        || default.clone(),
+        |item| pace::named(item, &default.zone, sources, around),
+    );
     let keys = Keys {
         at: section.item("at"),
         every: section.item("every"),
@@ -49,10 +58,17 @@ pub(super) fn read(
     let plan_ahead = section.item("plan_ahead");
     let timing = timing(&section, &keys, &timezone);
     let plan_ahead = plan_ahead.and_then(|item| ahead(&item, timing.as_ref()));
+    if let (Some(timing), Some(item)) = (&timing, &zone_item)
+        && timezone.by_recipient
+        && !schedule::names_local_times(timing)
+    {
+        item.report::<()>(same_everywhere(item));
+    }
     let (start, until) = span(&keys);
     let schedule = timing.map(|timing| Schedule {
         timing,
-        timezone: timezone.clone(),
+        timezone: timezone.zone.clone(),
+        by_recipient: timezone.by_recipient,
         start,
         until,
         missed: missed.unwrap_or(Missed::Skip),
@@ -81,17 +97,16 @@ fn ahead(item: &Item<'_>, timing: Option<&Timing>) -> Option<Period> {
     ))
 }
 
-fn zone(item: &Item<'_>) -> Option<Zone> {
-    if matches!(item.value(), DeValue::String(text) if text == "recipient") {
-        return item.error(
-            "not-built",
-            "`timezone = \"recipient\"`: the time where each recipient is, is not built yet",
-        );
-    }
-    item.read()
+fn same_everywhere(item: &Item<'_>) -> Diagnostic {
+    Diagnostic::error(
+        "one-of",
+        item.place(),
+        "`timezone = \"recipient\"` says nothing here: the schedule names no local time, it is due everywhere at once",
+    )
+    .help("use `every` in days or longer, `at` with a local time, or a `cron` that names hours")
 }
 
-fn timing(section: &Section<'_>, keys: &Keys<'_>, timezone: &Zone) -> Option<Timing> {
+fn timing(section: &Section<'_>, keys: &Keys<'_>, timezone: &NamedZone) -> Option<Timing> {
     let rules: Vec<&Item<'_>> = [&keys.at, &keys.every, &keys.cron]
         .into_iter()
         .flatten()
@@ -160,12 +175,19 @@ fn not_with(item: Option<&Item<'_>>, message: &str) {
     }
 }
 
-fn at(item: &Item<'_>, zone: &Zone) -> Option<Timing> {
+fn at(item: &Item<'_>, timezone: &NamedZone) -> Option<Timing> {
+    let zone = &timezone.zone;
     if matches!(item.value(), DeValue::String(text) if text == "now") {
         return Some(Timing::Now);
     }
     let local = match moment::moment(item)? {
         Moment::Local(local) => local,
+        Moment::Offset(_) if timezone.by_recipient => {
+            return item.error(
+                "wrong-value",
+                "`at`: with `timezone = \"recipient\"` it is a local time, without an offset",
+            );
+        }
         Moment::Offset(moment) => {
             let moment = moment.to_utc();
             let local = zone.at(moment).naive_local();
@@ -181,7 +203,7 @@ fn at(item: &Item<'_>, zone: &Zone) -> Option<Timing> {
         }
     };
     let shown = zone.at(zone.to_utc(local)).naive_local();
-    if shown != local {
+    if shown != local && !timezone.by_recipient {
         item.report::<()>(skipped_hour(item, zone, shown));
     }
     Some(Timing::At(local))

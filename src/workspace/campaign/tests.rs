@@ -113,6 +113,10 @@ plan_ahead = "1d"
 [approval]
 required = true
 expires = "36h"
+[pace]
+rate = "500/1h"
+window = "08:00-20:00"
+days = "Mon-Fri"
 [reach]
 order = ["email"]
 mode = "first"
@@ -154,6 +158,10 @@ body = "./body.md"
     let was: Vec<_> = campaign.was.iter().map(CampaignId::as_str).collect();
     assert_eq!(was, ["renewal", "billing/renewal"]);
     assert_eq!(draft.zone.name(), "America/New_York");
+    let pace = campaign.pace.unwrap();
+    assert_eq!(pace.rate.unwrap().to_string(), "500/1h");
+    assert_eq!(pace.window.unwrap().hours.to_string(), "08:00-20:00");
+    assert_eq!(pace.timezone.name(), "America/New_York");
     let email = campaign.email.unwrap();
     assert_eq!(email.body.format, BodyFormat::Markdown);
     assert_eq!(
@@ -210,7 +218,7 @@ topic = "offers"
 sources = ["customers", "others"]
 [schedule]
 at = "now"
-timezone = "recipient"
+timezone = "UTC"
 [pace]
 rate = "500/1h"
 [reach]
@@ -242,6 +250,25 @@ name = "t"
         })
         .collect();
     assert_eq!(places, expected);
+}
+
+#[test]
+fn a_wrong_pace_says_what_was_expected() {
+    let pace = |lines: &str| {
+        let found = findings(&format!("{CAMPAIGN}[pace]\n{lines}"));
+        found
+            .iter()
+            .map(|line| line.split_once(": ").unwrap().1.to_owned())
+            .collect::<Vec<_>>()
+            .join(" | ")
+    };
+    assert_eq!(pace("rate = \"10/m\"\n"), "");
+    assert!(pace("window = \"8-20\"").contains("\"08:00-20:00\""));
+    assert!(pace("window = \"08:00-08:00\"").contains("it closes when it opens"));
+    assert!(pace("days = \"Mo-Fr\"").contains("\"Mo\" is no day of the week"));
+    assert!(pace("timezone = \"UTC\"").contains("says nothing without `window` or `days`"));
+    assert!(pace("windows = \"08:00-20:00\"").contains("did you mean `window`?"));
+    assert!(pace("rate = \"fast\"").contains("\"500/1h\""));
 }
 
 #[test]

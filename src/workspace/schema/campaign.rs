@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::shape::{
-    any_boolean, boolean, date, line, list, mailbox, moment, named, one_of, pattern, period, rhai,
-    share, some, table, text, whole, with_default, words,
+    any_boolean, boolean, date, line, list, mailbox, moment, named, one_of, pattern, period, rate,
+    rhai, share, some, table, text, whole, with_default, words,
 };
 use crate::model::{Channel, Dedupe, InDoubtPolicy, Missed, OnBroken, Purpose};
 
@@ -68,7 +68,7 @@ pub(super) fn shape() -> Value {
                 "When: one of at, every, cron. Without it the campaign is sent when asked",
             ),
             ("approval", approval(), "Whether a person must approve"),
-            ("pace", pace(), "How it goes out"),
+            ("pace", pace(), "How fast it goes out, and at which hours"),
             (
                 "rollout",
                 rollout(),
@@ -227,7 +227,7 @@ fn schedule() -> Value {
             (
                 "timezone",
                 text(),
-                "Default: default_timezone of the settings",
+                "\"recipient\": each recipient's own. Default: default_timezone of the settings",
             ),
             ("start", date(), "Not before this day"),
             ("until", date(), "Not after this day"),
@@ -253,6 +253,39 @@ fn schedule() -> Value {
     )
 }
 
+fn pace() -> Value {
+    table(
+        &[],
+        [
+            (
+                "rate",
+                rate("500/1h"),
+                "At most, over all runs of the campaign",
+            ),
+            (
+                "window",
+                pattern(r"^\s*\d\d?:\d\d\s*[-–]\s*\d\d?:\d\d\s*$", "08:00-20:00"),
+                "Messages only begin within; it may cross midnight",
+            ),
+            (
+                "days",
+                pattern(r"^\s*[A-Za-z]+\s*([-–,]\s*[A-Za-z]+\s*)*$", "Mon-Fri"),
+                "Messages only begin on these days",
+            ),
+            (
+                "timezone",
+                text(),
+                "Whose clocks count: \"recipient\" is each recipient's own. Default: that of the schedule",
+            ),
+            (
+                "expires_after",
+                period("48h"),
+                "What was not sent by then, counted from when the run was due, is expired",
+            ),
+        ],
+    )
+}
+
 fn approval() -> Value {
     table(
         &["required"],
@@ -264,17 +297,6 @@ fn approval() -> Value {
             ),
             ("expires", period("48h"), "An approval counts for so long"),
         ],
-    )
-}
-
-fn pace() -> Value {
-    table(
-        &[],
-        [(
-            "expires_after",
-            period("48h"),
-            "What was not sent by then, counted from when the run was due, expires",
-        )],
     )
 }
 

@@ -10,6 +10,7 @@ mod planning;
 mod suppressing;
 mod taking_over;
 mod viewing;
+mod zones;
 
 use std::{path::PathBuf, sync::atomic::AtomicU64};
 
@@ -276,6 +277,7 @@ fn row(sequence: u32) -> Frozen {
         recipient: recipient(sequence),
         address_hash: Some(address(sequence)),
         channel: Channel::Email,
+        zone: None,
         key: format!("K{sequence}"),
         address: format!("k{sequence}@example.org"),
         skip: None,
