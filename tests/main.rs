@@ -24,5 +24,6 @@ mod safety;
 mod scaffold;
 mod send;
 mod smtp;
+mod sources;
 mod watching;
 mod way_out;

@@ -48,8 +48,8 @@ pub struct EmailTemplate {
 }
 
 impl EmailTemplate {
-    /// Compiles subject and body. `schemas` are the columns of the campaign's sources: `{{ r.field }}` that none of them has
-    /// is an error; an empty slice checks no fields. Unknown variables are errors always. A campaign without a mail gives
+    /// Compiles subject and body. `schemas` are the columns of the campaign's sources: `{{ r.field }}` that one of them
+    /// lacks is an error; an empty slice checks no fields. Unknown variables are errors always. A campaign without a mail gives
     /// `None` and no findings.
     pub fn compile(
         campaign: &Campaign,
@@ -63,6 +63,7 @@ impl EmailTemplate {
         };
         let vocabulary = Vocabulary {
             schemas,
+            sources: &campaign.audience.sources,
             variables: campaign
                 .variables
                 .iter()
