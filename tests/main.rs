@@ -3,6 +3,7 @@
 
 mod support;
 
+mod after;
 mod approval;
 mod check;
 mod crash;

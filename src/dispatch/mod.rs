@@ -13,6 +13,7 @@ mod lane;
 mod pace;
 mod slots;
 mod verdict;
+pub(crate) mod webhook;
 mod work;
 
 use std::{

@@ -3,7 +3,7 @@
 use chrono::{NaiveDate, NaiveTime};
 
 use super::{
-    ApprovalRule, CampaignId, Channel, Excerpt, Mailbox, Percentage, Period, Place, Purpose,
+    After, ApprovalRule, CampaignId, Channel, Excerpt, Mailbox, Percentage, Period, Place, Purpose,
     Rollout, SenderName, SourceFile, SourceName, StopIf, TopicName, TransportName, Zone,
     run::named, section::from_toml_string,
 };
@@ -53,6 +53,8 @@ pub struct Campaign {
     pub expires_after: Option<Period>,
     /// The mail, where the campaign sends mail.
     pub email: Option<EmailMessage>,
+    /// `[after]`: what follows a delivery that was sent.
+    pub after: After,
 }
 
 named! {
@@ -318,6 +320,7 @@ impl Campaign {
             rollout: None,
             stop_if: None,
             expires_after: None,
+            after: After::default(),
             email: None,
         }
     }

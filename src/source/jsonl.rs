@@ -56,6 +56,10 @@ impl SourceConfig for JsonlSettings {
             context: context.clone(),
         })
     }
+
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.path.clone()]
+    }
 }
 
 #[derive(Clone, Debug)]

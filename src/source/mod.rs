@@ -12,7 +12,7 @@ mod json;
 mod jsonl;
 mod lines;
 #[cfg(feature = "sqlite")]
-mod sqlite;
+pub(crate) mod sqlite;
 mod stream;
 mod typed;
 
@@ -74,6 +74,11 @@ pub trait SourceConfig: std::fmt::Debug + Send + Sync + 'static {
     fn files(&self) -> Vec<PathBuf> {
         Vec::new()
     }
+
+    /// The SQLite database that it reads, where it reads one: what `[after] update` changes.
+    fn database(&self, _: &SourceContext) -> Option<PathBuf> {
+        None
+    }
 }
 
 /// What every kind of source is given.
@@ -97,6 +102,11 @@ impl SourceContext {
             message: message.into(),
             place: None,
         }
+    }
+
+    /// How a column is written: as declared, else as a string.
+    pub fn format_of(&self, column: &str) -> FieldFormat {
+        self.declared(column).cloned().unwrap_or_default()
     }
 
     /// How a column is declared, where it is.
@@ -124,6 +134,9 @@ pub struct SourceKind {
     /// Reads the keys that only this kind has; records what is wrong and gives `None` then.
     pub read: fn(&Section<'_>) -> Option<Arc<dyn SourceConfig>>,
 }
+
+/// Whether this build can read and change SQLite databases.
+pub(crate) const HAS_SQLITE: bool = cfg!(feature = "sqlite");
 
 /// All kinds that this build has.
 pub const KINDS: &[SourceKind] = &[

@@ -1,6 +1,8 @@
 //! `kind = "sqlite"`: the rows of a query in a SQLite database, which is opened to be read only. Columns are those of the query,
 //! values have the types that SQLite gives them unless `[fields]` declares others.
 
+mod update;
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -20,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A longer row is a mistake.
 const LONGEST_ROW: usize = 8 << 20;
+
+pub(crate) use update::{Parameters, apply, check as check_update};
 
 /// The kind.
 pub(super) const KIND: SourceKind = SourceKind {
@@ -52,6 +56,14 @@ impl SourceConfig for SqliteSettings {
             settings: self.clone(),
             context: context.clone(),
         })
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.path.clone()]
+    }
+
+    fn database(&self, context: &SourceContext) -> Option<PathBuf> {
+        Some(context.workspace.join(&self.path))
     }
 }
 

@@ -1,5 +1,6 @@
 //! One campaign file. Every key of the format is known here; what later versions will have is refused by name.
 
+mod after;
 mod audience;
 mod cron;
 mod email;
@@ -82,7 +83,6 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
     };
     root.not_built("sms", "sending text messages");
     root.not_built("letter", "sending letters");
-    root.not_built("after", "doing something after a delivery");
     root.not_built("test", "testing campaigns");
     let (reach, in_doubt) = match root.section("reach") {
         Some(section) => reach::read(section, &channels),
@@ -101,6 +101,9 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
         );
     }
     let was_place = root.item("was").map(|item| item.place());
+    let after = root
+        .section("after")
+        .map(|section| after::read(section, &audience.sources, around));
     let campaign = Campaign {
         name: name.unwrap_or_else(|| id.to_string()),
         declares_id: root.has("id"),
@@ -123,6 +126,7 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
         stop_if,
         expires_after,
         email: email.flatten(),
+        after: after.unwrap_or_default(),
     };
     root.finish();
     Draft {

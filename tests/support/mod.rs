@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod daemon;
+pub mod hook;
 pub mod mail;
 pub mod peers;
 pub mod runs;
@@ -11,6 +12,7 @@ pub mod smtp_sink;
 pub mod workspace;
 
 pub use daemon::Daemon;
+pub use hook::Hook;
 pub use mail::Mail;
 pub use workspace::Workspace;
 

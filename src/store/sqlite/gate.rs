@@ -30,6 +30,8 @@ pub(super) struct Gate {
     pub(super) first_part: Option<FirstPart>,
     /// What came in, where the run has shares that hold it.
     pub(super) watched: Option<Watched>,
+    /// What follows a delivery that was sent, as one number.
+    pub(super) effects: i64,
 }
 
 /// Outcomes of a run that are recorded in this step.
@@ -44,7 +46,8 @@ impl Gate {
     pub(super) fn read(db: &Connection, run: RunId) -> Result<Option<Self>> {
         let mut gate = db.prepare_cached(
             "SELECT run.state, campaign.stopped_at IS NOT NULL, run.topic, run.purpose, run.begun, run.opened_at,
-                 run.rollout, run.to_send, run.stop_if IS NOT NULL, CASE WHEN run.waits THEN run.cooldown_group END
+                 run.rollout, run.to_send, run.stop_if IS NOT NULL, CASE WHEN run.waits THEN run.cooldown_group END,
+                 run.effects
              FROM run LEFT JOIN campaign ON campaign.id = run.campaign WHERE run.id = ?1",
         )?;
         let gate = gate.query_row([Id(run)], |row| {
@@ -61,6 +64,7 @@ impl Gate {
                 group: Rc::default(),
                 first_part: None,
                 watched: row.get::<_, bool>(8)?.then(Watched::default),
+                effects: row.get(10)?,
             };
             Ok((gate, rollout, to_send, row.get::<_, Option<String>>(9)?))
         });

@@ -105,6 +105,15 @@ ALTER TABLE run ADD COLUMN unsubscribed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE run ADD COLUMN cooldown_group TEXT;
 ALTER TABLE run ADD COLUMN waits INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE meta ADD COLUMN overwrites INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE run ADD COLUMN effects INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE run ADD COLUMN effects_waiting INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE run ADD COLUMN effects_failed INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX run_with_effects ON run (id) WHERE effects_waiting > 0;
+CREATE TABLE effect (
+    id INTEGER NOT NULL, kind INTEGER NOT NULL, run INTEGER NOT NULL, state INTEGER NOT NULL, due INTEGER NOT NULL,
+    at INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0, detail TEXT, PRIMARY KEY (id, kind)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX effect_by_due ON effect (run, kind, state, due);
 ";
 
 /// A commit copies the log into the file once it has this many pages (of 4 KiB).

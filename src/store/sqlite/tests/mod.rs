@@ -3,6 +3,7 @@
 mod asking;
 mod counting;
 mod faults;
+mod following;
 mod guarding;
 mod holding;
 mod life;
@@ -241,6 +242,7 @@ fn new_run(campaign: &str) -> NewRun {
             (Channel::Email, "main".parse().unwrap()),
             (Channel::Sms, "text".parse().unwrap()),
         ],
+        effects: Vec::new(),
     }
 }
 
