@@ -1,5 +1,6 @@
 //! The engine: what an embedding program holds. It ties the rooms together.
 
+mod after;
 mod approving;
 mod as_test;
 mod base;
@@ -73,6 +74,8 @@ pub struct Engine {
     guard: Arc<ArcSwap<Guard>>,
     dispatcher: tokio::sync::RwLock<Option<Dispatcher>>,
     work: Mutex<BTreeMap<RunId, Arc<RunWork>>>,
+    /// What is known of runs whose effects wait.
+    follow_up: after::FollowUp,
     /// Campaigns that are being planned by the schedule.
     planning: Mutex<BTreeSet<CampaignId>>,
     /// One run is opened at a time, so that two commands can't open the same.

@@ -133,10 +133,7 @@ impl Source for Crm {
         });
         let mut batches = vec![Ok(rows.collect())];
         if fails {
-            batches.push(Err(SourceError {
-                source_name: "whatever".parse().unwrap(),
-                message: "the connection was lost".to_owned(),
-            }));
+            batches.push(Err(SourceError::new("the connection was lost")));
         }
         Ok(futures::stream::iter(batches).boxed())
     }

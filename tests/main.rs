@@ -3,6 +3,7 @@
 
 mod support;
 
+mod after;
 mod approval;
 mod check;
 mod crash;
@@ -29,6 +30,7 @@ mod safety;
 mod scaffold;
 mod send;
 mod smtp;
+mod sources;
 mod watching;
 mod way_out;
 mod zones;

@@ -4,7 +4,7 @@ use super::{
     desk::Desk,
     exit::Exit,
     failure::Failure,
-    print::{Facts, Output, Table, by_name, thousands},
+    print::{Facts, Output, Table, by_name, effects_in_words, thousands},
     progress::Progress,
 };
 use crate::{
@@ -46,6 +46,15 @@ fn conclude(run: &RunStatus, daemon: bool, output: &mut Output) -> Result<Exit, 
         output.masked_json(run)?;
     } else {
         summary(run, output)?;
+    }
+    if let Some(effects) = run.effects.as_ref().filter(|effects| effects.waiting > 0) {
+        let by = if daemon {
+            "the daemon"
+        } else {
+            "`campanile serve`"
+        };
+        let words = effects_in_words(effects);
+        output.note(format!("[after]: {words}: {by} goes on with them"))?;
     }
     let (id, n) = (run.id, |status| {
         run.counts.get(&status).copied().unwrap_or(0)

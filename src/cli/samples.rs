@@ -99,6 +99,7 @@ pub(super) fn run(state: RunState, counts: &[(Status, u64)]) -> RunStatus {
         },
         goes_on_at: None,
         unsubscribed: 0,
+        effects: None,
         due: "2026-12-01T08:00:00Z".parse().unwrap(),
         started_at: None,
         ended_at: None,

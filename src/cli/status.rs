@@ -6,7 +6,7 @@ use super::{
     desk::answer,
     exit::Exit,
     failure::Failure,
-    print::{Output, Table, by_name, moment, thousands, zoned},
+    print::{Output, Table, by_name, effects_in_words, moment, thousands, zoned},
     safety::safety,
     signals,
 };
@@ -146,6 +146,13 @@ fn runs(report: &StatusReport, output: &mut Output) -> Result<(), Failure> {
     for run in &report.runs {
         if let Some(help) = &run.help {
             output.line(format!("run {}: {help}", run.id))?;
+        }
+        if let Some(effects) = &run.effects {
+            output.line(format!(
+                "run {}: [after]: {}",
+                run.id,
+                effects_in_words(effects)
+            ))?;
         }
     }
     Ok(())

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{
-        CampaignId, Channel, Delivery, EnvironmentName, OccurrenceName, Part, RunId, RunState,
-        Safety, Status, Suppression, Totals,
+        CampaignId, Channel, Delivery, EffectCounts, EnvironmentName, OccurrenceName, Part, RunId,
+        RunState, Safety, Status, Suppression, Totals,
     },
     plan::{Comparison, Explained, Plan},
 };
@@ -171,6 +171,9 @@ pub struct RunStatus {
     /// How many of its recipients unsubscribed by the link in its messages.
     #[serde(default)]
     pub unsubscribed: u64,
+    /// What follows its deliveries by `[after]`, where any of it waits or was given up.
+    #[serde(default)]
+    pub effects: Option<EffectCounts>,
     /// When it was due.
     pub due: DateTime<Utc>,
     /// When its first message began.

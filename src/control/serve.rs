@@ -63,6 +63,7 @@ impl Engine {
         self.start_sending(None).await?;
         tasks.spawn(watch_files(self.clone(), stopped.clone()));
         tasks.spawn(keep_time(self.clone(), stopped.clone()));
+        tasks.spawn(follow_up(self.clone(), stopped.clone()));
         let outcome = tokio::select! {
             () = shutdown => Ok(()),
             () = self.sending_ended() => Err(Refused::new(
@@ -192,6 +193,27 @@ async fn keep_time(engine: Arc<Engine>, mut stopped: watch::Receiver<bool>) {
         }
         tokio::select! {
             _ = stopped.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(TICK) => {}
+        }
+    }
+}
+
+/// Does what follows deliveries that were sent, beside sending. Once it is stopped it ends as soon as nothing more can be done
+/// now.
+pub(super) async fn follow_up(engine: Arc<Engine>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        let tried = engine.follow_up().await.unwrap_or_else(|error| {
+            tracing::error!(%error, "[after]");
+            0
+        });
+        if tried > 0 {
+            continue;
+        }
+        if *stopped.borrow() {
+            return;
+        }
+        tokio::select! {
+            _ = stopped.wait_for(|stop| *stop) => {}
             () = tokio::time::sleep(TICK) => {}
         }
     }

@@ -2,16 +2,21 @@
 
 use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
+use tokio::{sync::watch, task::JoinSet};
+
 use crate::{
     engine::{Access, Engine},
     model::{CampaignId, EnvironmentName, OccurrenceName, RunId, RunState},
     workspace::Location,
 };
 
-use super::{Command, Refused, RefusedKind, Reply, RunStatus, socket};
+use super::{Command, Refused, RefusedKind, Reply, RunStatus, serve::follow_up, socket};
 
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// How long what follows the last deliveries may take before a foreground send ends.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A way to an engine.
 pub struct Session(Way);
@@ -115,12 +120,19 @@ impl Session {
         progress: &mut (dyn FnMut(&RunStatus) + Send),
         stop: impl Future<Output = ()> + Send,
     ) -> Result<RunStatus, Refused> {
+        let (ended, end) = watch::channel(false);
+        let mut following = JoinSet::new();
         if let Way::Own(engine) = &self.0 {
             engine.start_sending(Some(run)).await?;
+            following.spawn(follow_up(engine.clone(), end));
         }
         let watched = self.watch(run, progress, stop).await;
         if let Way::Own(engine) = &self.0 {
             engine.stop_sending().await;
+            let _ = ended.send(true);
+            // What is not done then is done by the next `serve` or `send`.
+            let all = async { while following.join_next().await.is_some() {} };
+            let _ = tokio::time::timeout(PATIENCE, all).await;
         }
         watched?;
         self.look(run).await

@@ -15,6 +15,7 @@ mod pace;
 mod slots;
 mod throttle;
 mod verdict;
+pub(crate) mod webhook;
 mod work;
 
 use std::{

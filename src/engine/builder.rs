@@ -8,7 +8,7 @@ use std::{
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::{Access, Engine, loading};
+use super::{Access, Engine, after::FollowUp, loading};
 use crate::{
     control::{Refused, RefusedKind},
     dispatch::Guard,
@@ -162,6 +162,7 @@ impl Builder {
             guard: Arc::new(ArcSwap::from_pointee(guard)),
             dispatcher: tokio::sync::RwLock::new(None),
             work: Mutex::default(),
+            follow_up: FollowUp::default(),
             planning: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             known_ids: Mutex::default(),

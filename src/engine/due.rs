@@ -243,6 +243,7 @@ impl Engine {
             stop_if: None,
             cooldown_group: None,
             queues: Vec::new(),
+            effects: Vec::new(),
         };
         if let Opened::New(run) = store.open_run(lease, new, now).await? {
             let seal = Seal {

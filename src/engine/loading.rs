@@ -85,9 +85,12 @@ pub(super) async fn load(
                 schemas.insert(name.clone(), Arc::new(schema));
             }
             Err(error) => unreadable.push(
-                Diagnostic::error("source-error", source.place.clone(), error.to_string()).help(
-                    "campaigns with this source are held as `source_error` until it can be read",
-                ),
+                Diagnostic::error(
+                    "source-error",
+                    error.place.clone().unwrap_or_else(|| source.place.clone()),
+                    error.to_string(),
+                )
+                .help("campaigns with this source are held as `source_error` until it can be read"),
             ),
         }
     }

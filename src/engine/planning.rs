@@ -222,6 +222,7 @@ impl Engine {
             stop_if: loaded.campaign.stop_if,
             cooldown_group: cooldown_group(&loaded),
             queues: queues(&loaded),
+            effects: loaded.campaign.after.kinds(),
         };
         let opened = match order.again {
             Some(again) if !again.was_sending => {

@@ -7,7 +7,7 @@ use crate::{
         CampaignState, CampaignStatus, RateStatus, Refused, RunStatus, StatusReport,
         TransportStatus,
     },
-    model::{CampaignId, Counts, Run, RunState, Severity, Timing},
+    model::{CampaignId, Counts, EffectCounts, Run, RunState, Severity, Timing},
     schedule,
     store::{CampaignRecord, RunFilter},
     workspace::{Entry, Loaded},
@@ -64,9 +64,11 @@ impl Engine {
         if let Some(store) = &self.store {
             let ids: Vec<_> = shown.iter().map(|run| run.id).collect();
             let counts = store.counts_of(&ids).await?;
+            let mut effects = store.effect_counts(&ids).await?;
             for run in shown {
                 let counts = counts.get(&run.id).cloned().unwrap_or_default();
-                statuses.push(self.status_of(run, &counts).await?);
+                let effects = effects.remove(&run.id);
+                statuses.push(self.status_of(run, &counts, effects).await?);
             }
         }
         let errors = snapshot
@@ -174,11 +176,18 @@ impl Engine {
     /// One run at a glance.
     pub(super) async fn run_status(&self, id: crate::model::RunId) -> Result<RunStatus, Refused> {
         let run = self.run(id).await?;
-        let counts = self.store()?.counts(id).await?;
-        self.status_of(run, &counts).await
+        let store = self.store()?;
+        let counts = store.counts(id).await?;
+        let effects = store.effect_counts(&[id]).await?.remove(&id);
+        self.status_of(run, &counts, effects).await
     }
 
-    async fn status_of(&self, mut run: Run, counts: &Counts) -> Result<RunStatus, Refused> {
+    async fn status_of(
+        &self,
+        mut run: Run,
+        counts: &Counts,
+        effects: Option<EffectCounts>,
+    ) -> Result<RunStatus, Refused> {
         let approval = match run.state {
             RunState::Planning => None,
             _ => self.approval_status(&run).await?,
@@ -203,6 +212,7 @@ impl Engine {
             counts: counts.by_status(),
             skipped: counts.skipped(),
             totals: run.totals,
+            effects,
             due: run.due,
             started_at: run.started_at,
             ended_at: run.ended_at,

@@ -9,7 +9,7 @@ use super::{
     pieces::{Piece, TagKind, cut, written_syntax},
     reads::{Use, walk},
 };
-use crate::model::{Diagnostic, Diagnostics, Excerpt, Purpose, Schema, closest};
+use crate::model::{Diagnostic, Diagnostics, Excerpt, Purpose, Schema, SourceName, closest};
 
 /// The most bytes a template may have.
 const MAX_BYTES: usize = 1 << 20;
@@ -30,6 +30,8 @@ const BUILT_IN: [(&str, &[&str]); 8] = [
 pub(super) struct Vocabulary<'a> {
     /// The columns of the campaign's sources; empty: unknown.
     pub(super) schemas: &'a [Arc<Schema>],
+    /// Their names, in the same order.
+    pub(super) sources: &'a [SourceName],
     /// The campaign's variables.
     pub(super) variables: Vec<&'a str>,
     /// What the campaign is for: not every purpose has every name.
@@ -230,12 +232,20 @@ fn field_error(
     error: impl Fn(&'static str, String) -> Diagnostic,
 ) -> Option<Diagnostic> {
     let schemas = vocabulary.schemas;
-    if schemas.is_empty()
-        || schemas
-            .iter()
-            .any(|schema| schema.position(field).is_some())
-    {
-        return None;
+    let has_it = |schema: &Arc<Schema>| schema.position(field).is_some();
+    let lacks_it = schemas.iter().position(|schema| !has_it(schema))?;
+    if schemas.iter().any(has_it) {
+        let source = vocabulary.sources.get(lacks_it);
+        let name = source.map_or("of this campaign", SourceName::as_str);
+        let found = error(
+            "unknown-field",
+            format!(
+                "the source `{name}` has no field `{field}`, and other sources of this campaign do"
+            ),
+        );
+        return Some(found.help(format!(
+            "a variable says what stands there instead: {field} = 'get(r, \"{field}\", \"…\")', printed as {{{{ {field} }}}}"
+        )));
     }
     let found = error(
         "unknown-field",

@@ -43,7 +43,7 @@ struct Shown {
 
 impl EmailTemplate {
     /// Compiles subject and body, and their translations. `schemas` are the columns of the campaign's sources: `{{ r.field }}`
-    /// that none of them has is an error; an empty slice checks no fields. Unknown variables are errors always. Pictures are
+    /// that one of them lacks is an error; an empty slice checks no fields. Unknown variables are errors always. Pictures are
     /// taken from `files`. A campaign without a mail gives `None` and no findings.
     pub fn compile(
         campaign: &Campaign,
@@ -58,6 +58,7 @@ impl EmailTemplate {
         };
         let vocabulary = Vocabulary {
             schemas,
+            sources: &campaign.audience.sources,
             variables: campaign
                 .variables
                 .iter()

@@ -5,9 +5,9 @@ use std::{fmt, sync::Arc};
 use chrono::{NaiveDate, NaiveTime};
 
 use super::{
-    ApprovalRule, CampaignId, Channel, Excerpt, Locale, Mailbox, Pace, Percentage, Period, Place,
-    Purpose, Rollout, SenderName, Size, SourceFile, SourceName, StopIf, TopicName, TransportName,
-    Zone, run::named, section::from_toml_string,
+    After, ApprovalRule, CampaignId, Channel, Excerpt, Locale, Mailbox, Pace, Percentage, Period,
+    Place, Purpose, Rollout, SenderName, Size, SourceFile, SourceName, StopIf, TopicName,
+    TransportName, Zone, run::named, section::from_toml_string,
 };
 
 /// A campaign as its file says.
@@ -57,6 +57,8 @@ pub struct Campaign {
     pub expires_after: Option<Period>,
     /// The mail, where the campaign sends mail.
     pub email: Option<EmailMessage>,
+    /// `[after]`: what follows a delivery that was sent.
+    pub after: After,
 }
 
 impl Campaign {
@@ -403,6 +405,7 @@ impl Campaign {
             rollout: None,
             stop_if: None,
             expires_after: None,
+            after: After::default(),
             email: None,
         }
     }

@@ -1,6 +1,7 @@
 //! The words of Campanile as types, and what can be wrong with a file. No I/O but [`SecretRef::read`].
 
 mod address;
+mod after;
 mod approval;
 mod campaign;
 mod channel;
@@ -32,6 +33,7 @@ mod value;
 mod zone;
 
 pub use address::{EmailAddress, Mailbox, mask};
+pub use after::{After, EffectCounts, EffectKind, UPDATE_PARAMETERS, Webhook};
 pub use approval::{Approval, ApprovalRule, Part};
 pub use campaign::{
     Attachment, Audience, Body, BodyFormat, Campaign, Cooldown, Cron, Dedupe, EmailMessage,

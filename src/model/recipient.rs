@@ -25,11 +25,13 @@ pub enum FieldType {
     Datetime,
     /// Texts separated by commas or semicolons; an empty cell is the empty list.
     List,
+    /// Whatever type each value has: for sources whose values have types.
+    Any,
 }
 
 impl FieldType {
     /// All types.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::String,
         Self::Integer,
         Self::Decimal,
@@ -37,6 +39,7 @@ impl FieldType {
         Self::Date,
         Self::Datetime,
         Self::List,
+        Self::Any,
     ];
 
     /// The type's name in the files.
@@ -49,6 +52,7 @@ impl FieldType {
             Self::Date => "date",
             Self::Datetime => "datetime",
             Self::List => "list",
+            Self::Any => "any",
         }
     }
 }
@@ -66,7 +70,7 @@ impl FromStr for FieldType {
         Self::ALL
             .into_iter()
             .find(|kind| kind.as_str() == text)
-            .ok_or("expected one of string, integer, decimal, boolean, date, datetime, list")
+            .ok_or("expected one of string, integer, decimal, boolean, date, datetime, list, any")
     }
 }
 
@@ -89,6 +93,22 @@ pub struct Roles {
     pub timezone: Option<String>,
     /// The channel the recipient prefers.
     pub preferred_channel: Option<String>,
+}
+
+impl Roles {
+    /// The columns that have a role, the key first.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        let optional = [
+            &self.email,
+            &self.phone,
+            &self.postal,
+            &self.locale,
+            &self.timezone,
+            &self.preferred_channel,
+        ];
+        std::iter::once(self.key.as_str())
+            .chain(optional.into_iter().filter_map(|role| role.as_deref()))
+    }
 }
 
 /// The columns of a source, as of one look at it.

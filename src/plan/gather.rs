@@ -233,6 +233,7 @@ fn check_columns(origin: &Origin, now: &Schema) -> Result<(), SourceError> {
         Some((column, _)) => Err(SourceError {
             source_name: origin.name.clone(),
             message: format!("it changed while it was read: column {column:?} is gone or another"),
+            place: None,
         }),
     }
 }
@@ -254,6 +255,7 @@ pub(super) fn check_layout(layout: &Layout, origins: &[Origin]) -> Result<(), So
                 message: format!(
                     "column {field:?}, which the messages need, is not there any more"
                 ),
+                place: None,
             });
         }
     }

@@ -137,6 +137,7 @@ fn rhai_type(field: FieldType) -> &'static str {
         FieldType::Date => "Date",
         FieldType::Datetime => "Datetime",
         FieldType::List => "Array",
+        FieldType::Any => "?",
     }
 }
 

@@ -42,20 +42,50 @@ pub(super) struct Condition {
 }
 
 impl Program {
-    /// Compiles them, and with them the workspace's policy. `schemas` are the columns of the campaign's sources: a literal `r.field` that none of them has is an
-    /// error; an empty slice (the source can't be read now) checks no fields.
+    /// Compiles them, and with them the workspace's policy. `schemas` are the columns of the campaign's sources, in their order: a
+    /// literal `r.field` that one of them lacks is an error, and what is said of its type must hold for each; an empty slice (a
+    /// source can't be read now) checks no fields.
     pub fn compile(
         library: &Library,
         campaign: &Campaign,
         schemas: &[Arc<Schema>],
     ) -> (Option<Self>, Diagnostics) {
-        compile(
-            library,
-            campaign.audience.condition.as_ref(),
-            &campaign.variables,
-            schemas,
-            Some(campaign),
-        )
+        let audience = &campaign.audience;
+        let compile = |schemas: &[Arc<Schema>]| {
+            let condition = audience.condition.as_ref();
+            let variables = &campaign.variables;
+            compile(library, condition, variables, schemas, Some(campaign))
+        };
+        if schemas.len() < 2 {
+            return compile(schemas);
+        }
+        let mut all = Diagnostics::new();
+        let findings: Vec<Diagnostics> = schemas
+            .iter()
+            .map(|schema| compile(std::slice::from_ref(schema)).1)
+            .collect();
+        for (at, found) in findings.iter().enumerate() {
+            for one in found.iter() {
+                let same = |other: &Diagnostic| {
+                    (other.code, &other.place, &other.message)
+                        == (one.code, &one.place, &one.message)
+                };
+                let everywhere = findings.iter().all(|found| found.iter().any(same));
+                match audience.sources.get(at) {
+                    // It has nothing to do with the sources, or is wrong with each: said once.
+                    _ if everywhere && at > 0 => {}
+                    Some(source) if !everywhere => all.push(Diagnostic {
+                        message: format!("{} (source `{source}`)", one.message),
+                        ..one.clone()
+                    }),
+                    _ => all.push(one.clone()),
+                }
+            }
+        }
+        if all.has_errors() {
+            return (None, all);
+        }
+        (compile(&[]).0, all)
     }
 
     /// The names of the variables, in order.

@@ -45,7 +45,7 @@ impl CellParser {
 
     /// The value of a cell. White space around it counts in strings only. The error says what stands there and what should.
     pub fn parse(&self, text: &str) -> Result<Value, String> {
-        if self.kind == FieldType::String {
+        if matches!(self.kind, FieldType::String | FieldType::Any) {
             return Ok(Value::Text(text.to_owned()));
         }
         let trimmed = text.trim();
@@ -69,7 +69,9 @@ impl CellParser {
                 Some(pattern) => pattern.datetime(trimmed),
             }
             .map(Value::DateTime),
-            FieldType::String | FieldType::List => unreachable!("both are handled above"),
+            FieldType::String | FieldType::List | FieldType::Any => {
+                unreachable!("these are handled above")
+            }
         }
     }
 }

@@ -1,10 +1,13 @@
-//! The columns that a source has, checked against what the settings say of them, and rows of text read by them. Shared by all
-//! kinds of source that have columns of text.
+//! The columns that a source has, checked against what the settings say of them, and rows read by them: of text, or of values
+//! that have types. Shared by all kinds of source that have columns.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
-use super::{CellParser, SourceContext, cell::shown};
-use crate::model::{InvalidRow, Recipient, Schema, SourceName, closest};
+use super::{CellParser, FieldFormat, SourceContext, cell::shown, typed};
+use crate::model::{FieldType, InvalidRow, Recipient, Schema, SourceName, Value, closest};
 
 /// A key longer than this is a mistake: a quote that is not closed, a wrong column.
 const LONGEST_KEY: usize = 1000;
@@ -16,14 +19,17 @@ pub(super) struct Columns {
     schema: Arc<Schema>,
     key: usize,
     parsers: Vec<CellParser>,
+    positions: HashMap<String, usize>,
 }
 
 impl Columns {
-    /// Checks the names that a source has; `place` is where they stand (`people.csv, line 1`). All problems in one message.
+    /// Checks the names that a source has; `place` is where they stand (`people.csv, line 1`), `undeclared` the type of those
+    /// that the settings do not declare. All problems in one message.
     pub(super) fn new(
         names: Vec<String>,
         context: &SourceContext,
         place: &str,
+        undeclared: FieldType,
     ) -> Result<Self, String> {
         let mut problems = Vec::new();
         let mut seen = HashSet::new();
@@ -68,7 +74,18 @@ impl Columns {
         }
         let mut parsers = Vec::with_capacity(names.len());
         for name in &names {
-            match CellParser::new(&context.format_of(name)) {
+            let format = context.declared(name).cloned().unwrap_or(FieldFormat {
+                kind: undeclared,
+                format: None,
+            });
+            if format.kind == FieldType::Any && undeclared != FieldType::Any {
+                problems.push(format!(
+                    "column {}: the type any is for sources whose values have types of their own (jsonl, sqlite); a cell of \
+                     text has none",
+                    shown(name)
+                ));
+            }
+            match CellParser::new(&format) {
                 Ok(parser) => parsers.push(parser),
                 Err(problem) => problems.push(format!("column {}: {problem}", shown(name))),
             }
@@ -78,6 +95,7 @@ impl Columns {
             Some(key) if problems.is_empty() => Ok(Self {
                 source: context.name.clone(),
                 key,
+                positions: names.iter().cloned().zip(0..).collect(),
                 schema: Arc::new(Schema {
                     columns: names
                         .into_iter()
@@ -96,6 +114,46 @@ impl Columns {
         &self.schema
     }
 
+    /// Where a column stands.
+    pub(super) fn position(&self, name: &str) -> Option<usize> {
+        self.positions.get(name).copied()
+    }
+
+    /// A row of values that have types, one for each column.
+    pub(super) fn typed_row(&self, line: u64, given: Vec<Value>) -> Result<Recipient, InvalidRow> {
+        let key = typed::key(&given[self.key]);
+        let mut values = Vec::with_capacity(given.len());
+        for (at, (parser, value)) in self.parsers.iter().zip(given).enumerate() {
+            values.push(typed::fit(parser, value).map_err(|message| InvalidRow {
+                line,
+                key: key.clone().ok().filter(|key| is_sound(key)),
+                column: Some(self.schema.columns[at].0.clone()),
+                message,
+            })?);
+        }
+        let key = key.and_then(|key| match key.len() {
+            0 => Err("the key is empty".to_owned()),
+            length if length > LONGEST_KEY => {
+                Err(format!("the key is longer than {LONGEST_KEY} bytes"))
+            }
+            _ => Ok(key),
+        });
+        match key {
+            Ok(key) => Ok(Recipient {
+                source: self.source.clone(),
+                schema: Arc::clone(&self.schema),
+                key,
+                values,
+            }),
+            Err(message) => Err(InvalidRow {
+                line,
+                key: None,
+                column: Some(self.schema.roles.key.clone()),
+                message,
+            }),
+        }
+    }
+
     /// A row of as many cells as `count` says; a cell that is not valid text is `None`.
     pub(super) fn row<'a>(
         &self,
@@ -110,7 +168,7 @@ impl Columns {
         };
         let invalid = |column: Option<usize>, message: String| InvalidRow {
             line,
-            key: (!key.is_empty() && key.len() <= LONGEST_KEY).then(|| key.to_owned()),
+            key: is_sound(key).then(|| key.to_owned()),
             column: column.map(|at| self.schema.columns[at].0.clone()),
             message,
         };
@@ -153,6 +211,10 @@ impl Columns {
             values,
         })
     }
+}
+
+fn is_sound(key: &str) -> bool {
+    !key.is_empty() && key.len() <= LONGEST_KEY
 }
 
 fn missing(column: &str, place: &str, names: &[String]) -> String {

@@ -227,7 +227,11 @@ fn of_type(kind: FieldType, value: Value) -> Option<Value> {
         | (FieldType::Boolean, value @ Value::Boolean(_))
         | (FieldType::Date, value @ Value::Date(_))
         | (FieldType::Datetime, value @ Value::DateTime(_)) => value,
-        (FieldType::List, value @ Value::List(_)) if is_shallow(&value, DEEPEST) => value,
+        (FieldType::List, value @ Value::List(_)) | (FieldType::Any, value)
+            if is_shallow(&value, DEEPEST) =>
+        {
+            value
+        }
         _ => return None,
     })
 }

@@ -7,14 +7,21 @@ mod columns;
 mod csv;
 mod custom;
 mod data_file;
+mod decoded;
+mod json;
+mod jsonl;
+mod lines;
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite;
 mod stream;
+mod typed;
 
 use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-use crate::model::{InvalidRow, Recipient, Roles, Schema, Section, SourceName};
+use crate::model::{InvalidRow, Place, Recipient, Roles, Schema, Section, SourceName};
 
 pub use cell::CellParser;
 pub(crate) use custom::{CUSTOM, added, not_added};
@@ -43,6 +50,19 @@ pub struct SourceError {
     pub source_name: SourceName,
     /// What happened, with the place where there is one.
     pub message: String,
+    /// Where in the settings it is to be mended; `None`: where the source stands.
+    pub place: Option<Place>,
+}
+
+impl SourceError {
+    /// An error of a program's own source, which gets its name where the program adds it.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            source_name: "unnamed".parse().expect("it is a name"),
+            message: message.into(),
+            place: None,
+        }
+    }
 }
 
 /// The settings of one kind of source, checked; opens the source.
@@ -53,6 +73,11 @@ pub trait SourceConfig: std::fmt::Debug + Send + Sync + 'static {
     /// The files that it reads, relative to the workspace; empty where it reads none.
     fn files(&self) -> Vec<PathBuf> {
         Vec::new()
+    }
+
+    /// The SQLite database that it reads, where it reads one: what `[after] update` changes.
+    fn database(&self, _: &SourceContext) -> Option<PathBuf> {
+        None
     }
 }
 
@@ -65,7 +90,7 @@ pub struct SourceContext {
     pub workspace: PathBuf,
     /// Which columns have a meaning.
     pub roles: Roles,
-    /// The declared types, by column; a column not named is a string.
+    /// The declared types, by column; a column not named is a string, or of the type that each value has.
     pub fields: Vec<(String, FieldFormat)>,
 }
 
@@ -75,16 +100,21 @@ impl SourceContext {
         SourceError {
             source_name: self.name.clone(),
             message: message.into(),
+            place: None,
         }
     }
 
     /// How a column is written: as declared, else as a string.
     pub fn format_of(&self, column: &str) -> FieldFormat {
-        self.fields
-            .iter()
+        self.declared(column).cloned().unwrap_or_default()
+    }
+
+    /// How a column is declared, where it is.
+    pub fn declared(&self, column: &str) -> Option<&FieldFormat> {
+        let mut fields = self.fields.iter();
+        fields
             .find(|(name, _)| name == column)
-            .map(|(_, format)| format.clone())
-            .unwrap_or_default()
+            .map(|(_, format)| format)
     }
 }
 
@@ -105,5 +135,14 @@ pub struct SourceKind {
     pub read: fn(&Section<'_>) -> Option<Arc<dyn SourceConfig>>,
 }
 
+/// Whether this build can read and change SQLite databases.
+pub(crate) const HAS_SQLITE: bool = cfg!(feature = "sqlite");
+
 /// All kinds that this build has.
-pub const KINDS: &[SourceKind] = &[csv::KIND, custom::KIND];
+pub const KINDS: &[SourceKind] = &[
+    csv::KIND,
+    custom::KIND,
+    jsonl::KIND,
+    #[cfg(feature = "sqlite")]
+    sqlite::KIND,
+];

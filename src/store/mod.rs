@@ -15,10 +15,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AddressHash, Approval, CampaignId, Channel, Counts, Delivery, DeliveryId, InDoubtPolicy,
-    Occurrence, OccurrenceName, Outcomes, Period, Permit, Purpose, RecipientHash, Rollout, Run,
-    RunId, RunState, SkipReason, SourceName, Status, StopIf, Subject, Suppression,
-    SuppressionReason, TopicName, Totals, TransportName,
+    AddressHash, Approval, CampaignId, Channel, Counts, Delivery, DeliveryId, EffectCounts,
+    EffectKind, InDoubtPolicy, Occurrence, OccurrenceName, Outcomes, Period, Permit, Purpose,
+    RecipientHash, Rollout, Run, RunId, RunState, SkipReason, SourceName, Status, StopIf, Subject,
+    Suppression, SuppressionReason, TopicName, Totals, TransportName,
 };
 
 pub use lock::{Lock, LockError, beside};
@@ -222,6 +222,23 @@ pub trait Store: Send + Sync + 'static {
     async fn drop_views(&self, _before: DateTime<Utc>) -> Result<u64> {
         Ok(0)
     }
+
+    // ---- what follows a send ----
+
+    /// Runs with effects that wait.
+    async fn runs_with_effects(&self) -> Result<Vec<RunId>>;
+    /// Up to `limit` effects of a run and kind whose time has come, oldest first. Read only.
+    async fn effects_due(
+        &self,
+        run: RunId,
+        kind: EffectKind,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<Effect>>;
+    /// Records what came of effects.
+    async fn settle_effects(&self, lease: Lease, settled: Vec<Settled>) -> Result<()>;
+    /// How many effects of these runs wait or were given up; runs without any are left out.
+    async fn effect_counts(&self, runs: &[RunId]) -> Result<BTreeMap<RunId, EffectCounts>>;
 
     // ---- questions ----
 
@@ -434,6 +451,8 @@ pub struct NewRun {
     pub cooldown_group: Option<CooldownGroup>,
     /// The transport of each channel that the campaign may use: a queue is made for each.
     pub queues: Vec<(Channel, TransportName)>,
+    /// What follows each delivery that is sent: its effects are made with its outcome.
+    pub effects: Vec<EffectKind>,
 }
 
 /// A run as a member of its campaign's cooldown group.
@@ -737,6 +756,61 @@ pub struct Forgotten {
     pub cancelled: u64,
     /// Deliveries that are on the wire.
     pub on_the_wire: u64,
+}
+
+/// What is to be done for a delivery that was sent.
+#[derive(Clone, Debug)]
+pub struct Effect {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// What is to be done.
+    pub kind: EffectKind,
+    /// How often it was tried.
+    pub tries: u32,
+    /// When the delivery was sent.
+    pub at: DateTime<Utc>,
+    /// How it was sent.
+    pub channel: Channel,
+    /// The recipient's key; empty where the person was forgotten.
+    pub key: String,
+    /// The address as written.
+    pub address: String,
+    /// The Message-ID.
+    pub message_id: Option<String>,
+    /// Whose run it was.
+    pub campaign: CampaignId,
+    /// Of when.
+    pub occurrence: OccurrenceName,
+}
+
+/// What came of an [`Effect`].
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// What was to be done.
+    pub kind: EffectKind,
+    /// What came of it.
+    pub outcome: Settlement,
+}
+
+/// What came of an attempt to do what follows a send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// It is done.
+    Held,
+    /// It is tried again, not before this moment.
+    Again {
+        /// When.
+        at: DateTime<Utc>,
+        /// What happened.
+        words: String,
+    },
+    /// It is never tried again.
+    GivenUp {
+        /// Why.
+        words: String,
+    },
 }
 
 /// Which deliveries, a page at a time.

@@ -7,6 +7,7 @@ mod custom;
 mod outbox;
 mod recorder;
 mod smtp;
+mod tls;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -16,6 +17,7 @@ use crate::model::{Channel, Outgoing, Permit, Section, TransportName};
 
 pub(crate) use custom::added;
 pub use recorder::Recorder;
+pub(crate) use tls::client_config;
 
 /// A configured way out for one channel.
 #[async_trait]

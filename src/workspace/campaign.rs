@@ -1,5 +1,6 @@
 //! One campaign file. Every key of the format is known here; what later versions will have is refused by name.
 
+mod after;
 mod attachments;
 mod audience;
 mod cron;
@@ -88,7 +89,6 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
     };
     root.not_built("sms", "sending text messages");
     root.not_built("letter", "sending letters");
-    root.not_built("after", "doing something after a delivery");
     root.not_built("test", "testing campaigns");
     let (reach, in_doubt) = match root.section("reach") {
         Some(section) => reach::read(section, &channels),
@@ -107,6 +107,9 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
         );
     }
     let was_place = root.item("was").map(|item| item.place());
+    let after = root
+        .section("after")
+        .map(|section| after::read(section, &audience.sources, around));
     let campaign = Campaign {
         name: name.unwrap_or_else(|| id.to_string()),
         declares_id: root.has("id"),
@@ -130,6 +133,7 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
         stop_if,
         expires_after: expires_after.flatten(),
         email: email.flatten(),
+        after: after.unwrap_or_default(),
     };
     root.finish();
     Draft {

@@ -134,7 +134,8 @@ pub(super) fn load_with(
     for found in all {
         let (entry, findings) = match found {
             Found::Draft(draft) if settings.is_some() => {
-                let (compiled, findings, of_scripts) = compile(*draft, tree, &scripts, schemas);
+                let (compiled, findings, of_scripts) =
+                    compile(*draft, tree, &scripts, schemas, settings.as_ref());
                 let entry = match compiled {
                     Ok(loaded) => Entry::Ready(Arc::new(loaded)),
                     Err(file) => {
@@ -404,11 +405,37 @@ type Compiled = (
     Diagnostics,
 );
 
+/// What the database says of `[after] update`, where it can be read now.
+#[cfg(feature = "sqlite")]
+fn wrong_update(
+    campaign: &Campaign,
+    settings: &Settings,
+    schemas: &BTreeMap<SourceName, Arc<Schema>>,
+) -> Option<Diagnostic> {
+    let statement = campaign.after.update.as_ref()?;
+    let name = campaign.audience.sources.first()?;
+    schemas.get(name)?;
+    let source = settings.sources.get(name)?;
+    let path = source.config.database(&source.context)?;
+    let (message, place) = crate::source::sqlite::check_update(&path, statement)?;
+    Some(Diagnostic::error("wrong-statement", place, message))
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn wrong_update(
+    _: &Campaign,
+    _: &Settings,
+    _: &BTreeMap<SourceName, Arc<Schema>>,
+) -> Option<Diagnostic> {
+    None
+}
+
 fn compile(
     draft: Draft,
     tree: &Tree,
     scripts: &Scripts,
     schemas: &BTreeMap<SourceName, Arc<Schema>>,
+    settings: Option<&Settings>,
 ) -> Compiled {
     let Draft {
         campaign,
@@ -420,6 +447,7 @@ fn compile(
         mut diagnostics,
         ..
     } = draft;
+    diagnostics.extend(settings.and_then(|settings| wrong_update(&campaign, settings, schemas)));
     // One source that can't be read now leaves all fields unchecked.
     let sources = campaign.audience.sources.iter();
     let known: Vec<_> = sources.map(|source| schemas.get(source).cloned()).collect();

@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod daemon;
 pub mod embedded;
+pub mod hook;
 pub mod mail;
 pub mod peers;
 pub mod runs;
@@ -12,6 +13,7 @@ pub mod smtp_sink;
 pub mod workspace;
 
 pub use daemon::Daemon;
+pub use hook::Hook;
 pub use mail::Mail;
 pub use workspace::Workspace;
 

@@ -13,5 +13,5 @@ mod zones;
 pub(super) use output::Captured;
 pub(super) use output::{ColorChoice, Output, Style};
 pub(super) use table::{Facts, Table};
-pub(super) use wording::{by_name, clean, moment, plural, thousands, zoned};
+pub(super) use wording::{by_name, clean, effects_in_words, moment, plural, thousands, zoned};
 pub(super) use zones::zones;

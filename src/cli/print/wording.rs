@@ -4,6 +4,8 @@ use std::fmt::Display;
 
 use chrono::{DateTime, FixedOffset, Utc};
 
+use crate::model::EffectCounts;
+
 /// `1,234,567`
 pub(in crate::cli) fn thousands(n: u64) -> String {
     let digits = n.to_string();
@@ -56,6 +58,20 @@ pub(in crate::cli) fn clean(text: &str) -> String {
             escaped.into_iter().flatten().chain(plain)
         })
         .collect()
+}
+
+/// What follows deliveries: `12 wait, 1 given up (it answered 503 Service Unavailable)`.
+pub(in crate::cli) fn effects_in_words(effects: &EffectCounts) -> String {
+    let part = |n: u64, what: &str| (n > 0).then(|| format!("{} {what}", thousands(n)));
+    let parts = [
+        part(effects.waiting, "wait"),
+        part(effects.failed, "given up"),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    match &effects.words {
+        Some(words) => format!("{} ({words})", parts.join(", ")),
+        None => parts.join(", "),
+    }
 }
 
 #[cfg(test)]

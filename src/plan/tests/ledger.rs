@@ -28,6 +28,31 @@ pub(super) struct Ledger {
 
 #[async_trait]
 impl Store for Ledger {
+    async fn runs_with_effects(&self) -> Result<Vec<RunId>> {
+        unimplemented!("planning does nothing after a send")
+    }
+
+    async fn effects_due(
+        &self,
+        _: RunId,
+        _: crate::model::EffectKind,
+        _: DateTime<Utc>,
+        _: usize,
+    ) -> Result<Vec<crate::store::Effect>> {
+        unimplemented!("planning does nothing after a send")
+    }
+
+    async fn settle_effects(&self, _: Lease, _: Vec<crate::store::Settled>) -> Result<()> {
+        unimplemented!("planning does nothing after a send")
+    }
+
+    async fn effect_counts(
+        &self,
+        _: &[RunId],
+    ) -> Result<std::collections::BTreeMap<RunId, crate::model::EffectCounts>> {
+        unimplemented!("planning does nothing after a send")
+    }
+
     async fn freeze(&self, lease: Lease, run: RunId, rows: Vec<Frozen>) -> Result<()> {
         if self.fails {
             return Err(StoreError::LeaseLost);

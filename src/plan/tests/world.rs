@@ -114,6 +114,7 @@ impl Source for People {
             batches.push(Err(SourceError {
                 source_name: "people".parse().unwrap(),
                 message: "it changed while it was read".to_owned(),
+                place: None,
             }));
         }
         Ok(futures::stream::iter(batches).boxed())

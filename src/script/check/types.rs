@@ -143,6 +143,7 @@ impl Check<'_> {
             FieldType::Date => Known::Date,
             FieldType::Datetime => Known::Datetime,
             FieldType::List => Known::List,
+            FieldType::Any => return None,
         };
         Some((name, known))
     }

@@ -3,7 +3,6 @@
 //! A line with nothing on it is skipped, as all readers of CSV do; one with blanks or delimiters only is a row. Everything
 //! else that is in the file becomes a recipient or an [`InvalidRow`] with its line.
 
-mod decoded;
 mod records;
 mod settings;
 #[cfg(test)]
@@ -15,7 +14,6 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 use self::{
-    decoded::Decoded,
     records::{ReadError, Record, Records},
     settings::CsvSettings,
 };
@@ -23,9 +21,10 @@ use super::{
     Batch, Source, SourceConfig, SourceContext, SourceError, SourceKind,
     columns::Columns,
     data_file::DataFile,
+    decoded::Decoded,
     stream::{Rows, Stopped, blocking, stream},
 };
-use crate::model::{InvalidRow, Recipient, Schema};
+use crate::model::{FieldType, InvalidRow, Recipient, Schema};
 
 /// The kind.
 pub(super) const KIND: SourceKind = SourceKind {
@@ -107,7 +106,7 @@ impl CsvSource {
             (names(&header, &place)?, place)
         };
         Ok(Opened {
-            columns: Columns::new(names, &self.context, &place)?,
+            columns: Columns::new(names, &self.context, &place, FieldType::String)?,
             shown,
             records,
         })

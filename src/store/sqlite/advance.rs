@@ -13,6 +13,7 @@ use super::{
     claim::run_of,
     codes::{At, Code, Id, range},
     counters::{Moves, Stand},
+    effects,
     error::Result,
     gate::Gate,
     guards::{self, FirstPart},
@@ -45,6 +46,8 @@ struct Step<'c> {
     gates: BTreeMap<RunId, Option<Gate>>,
     limit: Option<Limit>,
     moves: Moves,
+    /// Effects that were made, by run.
+    effects: BTreeMap<RunId, i64>,
     stand: CachedStatement<'c>,
     set: CachedStatement<'c>,
     take_back: CachedStatement<'c>,
@@ -75,6 +78,9 @@ pub(super) fn advance(db: &Connection, lease: Lease, advance: &Advance) -> Resul
         .collect::<Result<_>>()?;
     mem::take(&mut step.moves).apply(db)?;
     step.pause()?;
+    for (run, made) in &step.effects {
+        effects::count(db, *run, *made, 0)?;
+    }
     for (queue, to) in &advance.cursors {
         move_cursor(db, *queue, *to)?;
     }
@@ -90,6 +96,7 @@ impl<'c> Step<'c> {
             gates: BTreeMap::new(),
             limit: None,
             moves: Moves::default(),
+            effects: BTreeMap::new(),
             stand: db.prepare_cached(
                 "SELECT d.channel, d.status, d.reason, d.attempts, d.queue, d.recipient_hash, d.address_hash, due.at,
                      intent.id IS NOT NULL
@@ -160,10 +167,10 @@ impl<'c> Step<'c> {
                 watched.all += 1;
                 watched.no_mailbox += u64::from(no_mailbox);
             }
-            (gate.state, gate.keeps_views)
+            (gate.state, gate.keeps_views, gate.effects)
         });
-        let state = gate.map(|(state, _)| state);
-        let keeps_views = gate.is_some_and(|(_, keeps)| keeps);
+        let state = gate.map(|(state, ..)| state);
+        let (keeps_views, follows) = gate.map_or((false, 0), |(_, keeps, follows)| (keeps, follows));
         let cancelled = state == Some(RunState::Cancelled);
         let Some(Change {
             stand,
@@ -203,6 +210,9 @@ impl<'c> Step<'c> {
             self.drop_payload.execute([Id(id)])?;
         }
         self.moves.shift(run, row.channel, row.stand, stand);
+        if stand.status == Status::Sent && follows != 0 {
+            *self.effects.entry(run).or_default() += effects::add(self.db, id, follows, self.now)?;
+        }
         if state.is_some_and(RunState::is_over) {
             runs::extend(self.db, run, self.now)?;
         }

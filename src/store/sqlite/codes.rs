@@ -11,8 +11,8 @@ use rusqlite::{
 use serde::{Deserialize, de::IntoDeserializer};
 
 use crate::model::{
-    AddressHash, Channel, DeliveryId, OccurrenceName, RecipientHash, RunId, SkipReason, Status,
-    SuppressionReason,
+    AddressHash, Channel, DeliveryId, EffectKind, OccurrenceName, RecipientHash, RunId, SkipReason,
+    Status, SuppressionReason,
 };
 
 /// A value with a stable number.
@@ -50,6 +50,7 @@ codes! {
     SuppressionReason, "reason of a suppression", SuppressionReason::ALL => {
         Unsubscribed = 1, Bounced = 2, Complained = 3, Manual = 4,
     }
+    EffectKind, "effect", &EffectKind::ALL => { Update = 1, Webhook = 2, }
     Channel, "channel", &Channel::ALL => { Email = 0, Sms = 1, Letter = 2, }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Gate {
     pub(super) first_part: Option<FirstPart>,
     /// What came in, where the run has shares that hold it.
     pub(super) watched: Option<Watched>,
+    /// What follows a delivery that was sent, as one number.
+    pub(super) effects: i64,
 }
 
 /// Outcomes of a run that are recorded in this step.
@@ -47,7 +49,7 @@ impl Gate {
         let mut gate = db.prepare_cached(
             "SELECT run.state, campaign.stopped_at IS NOT NULL, run.topic, run.purpose, run.begun, run.opened_at,
                  run.rollout, run.to_send, run.stop_if IS NOT NULL, CASE WHEN run.waits THEN run.cooldown_group END,
-                 EXISTS (SELECT 1 FROM view_run WHERE view_run.run = run.id)
+                 EXISTS (SELECT 1 FROM view_run WHERE view_run.run = run.id), run.effects
              FROM run LEFT JOIN campaign ON campaign.id = run.campaign WHERE run.id = ?1",
         )?;
         let gate = gate.query_row([Id(run)], |row| {
@@ -65,6 +67,7 @@ impl Gate {
                 group: Rc::default(),
                 first_part: None,
                 watched: row.get::<_, bool>(8)?.then(Watched::default),
+                effects: row.get(11)?,
             };
             Ok((gate, rollout, to_send, row.get::<_, Option<String>>(9)?))
         });

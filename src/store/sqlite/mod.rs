@@ -11,6 +11,7 @@ mod cap;
 mod claim;
 mod codes;
 mod counters;
+mod effects;
 mod error;
 mod gate;
 mod guards;
@@ -38,14 +39,15 @@ use chrono::{DateTime, Utc};
 
 use self::{advance::Handed, reader::Readers, removal::Removal, writer::Writer};
 use super::{
-    Advance, Begun, CampaignChange, CampaignRecord, Claimed, DeliveryFilter, Forgotten, Frozen,
-    KeptMessage, Lease, NewRun, Opened, Opening, Person, PersonDelivery, Queue, QueueId, Result,
-    RunChange, RunFilter, Seal, Sighting, Store, StoreError, TakenOver, ZoneQueue, ZoneState,
+    Advance, Begun, CampaignChange, CampaignRecord, Claimed, DeliveryFilter, Effect, Forgotten,
+    Frozen, KeptMessage, Lease, NewRun, Opened, Opening, Person, PersonDelivery, Queue, QueueId,
+    Result, RunChange, RunFilter, Seal, Settled, Sighting, Store, StoreError, TakenOver, ZoneQueue,
+    ZoneState,
 };
 use crate::model::{
-    AddressHash, Approval, CampaignId, Counts, Delivery, DeliveryId, InDoubtPolicy, OccurrenceName,
-    Outcomes, RecipientHash, Run, RunId, RunState, Status, Subject, Suppression, SuppressionReason,
-    TopicName,
+    AddressHash, Approval, CampaignId, Counts, Delivery, DeliveryId, EffectCounts, EffectKind,
+    InDoubtPolicy, OccurrenceName, Outcomes, RecipientHash, Run, RunId, RunState, Status, Subject,
+    Suppression, SuppressionReason, TopicName,
 };
 
 /// More entries of the suppression list than this are added a step at a time, so that nobody waits for an import.
@@ -511,6 +513,33 @@ impl Store for SqliteStore {
             Ok((step < limit as u64).then_some(dropped))
         };
         self.writer()?.long(work).await
+    }
+
+    async fn runs_with_effects(&self) -> Result<Vec<RunId>> {
+        self.readers.ask(effects::runs).await
+    }
+
+    async fn effects_due(
+        &self,
+        run: RunId,
+        kind: EffectKind,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<Effect>> {
+        self.readers
+            .ask(move |db| effects::due(db, run, kind, now, limit))
+            .await
+    }
+
+    async fn settle_effects(&self, lease: Lease, settled: Vec<Settled>) -> Result<()> {
+        self.writer()?
+            .control(move |db| effects::settle(db, lease, &settled))
+            .await
+    }
+
+    async fn effect_counts(&self, runs: &[RunId]) -> Result<BTreeMap<RunId, EffectCounts>> {
+        let runs = runs.to_vec();
+        self.readers.ask(move |db| effects::counts(db, &runs)).await
     }
 
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>> {

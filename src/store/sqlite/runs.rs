@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, typ
 
 use super::{
     codes::{At, Code, Id, Named, Text},
-    counters,
+    counters, effects,
     error::{Error, Result, refused},
     guards, meta,
 };
@@ -31,8 +31,8 @@ pub(super) fn open(
     let run = db
         .prepare_cached(&format!(
             "INSERT INTO run (campaign, occurrence, due, state, topic, purpose, bundle, layout, opened_at, asked, expires_at,
-                 rollout, stop_if, cooldown_group, waits)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) RETURNING {COLUMNS}"
+                 rollout, stop_if, cooldown_group, waits, effects)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) RETURNING {COLUMNS}"
         ))?
         .query_row(
             params![
@@ -50,7 +50,8 @@ pub(super) fn open(
                 new.rollout.as_ref().map(guards::to_text).transpose()?,
                 new.stop_if.as_ref().map(guards::to_text).transpose()?,
                 new.cooldown_group.as_ref().map(|group| &group.name),
-                new.cooldown_group.as_ref().is_some_and(|group| group.waits)
+                new.cooldown_group.as_ref().is_some_and(|group| group.waits),
+                effects::bits(&new.effects)
             ],
             record,
         )?;
@@ -75,7 +76,8 @@ pub(super) fn renew(db: &Connection, run: RunId, new: &NewRun) -> Result<Run> {
         .prepare_cached(&format!(
             "UPDATE run SET due = ?2, topic = ?3, purpose = ?4, bundle = ?5, layout = ?6, reason = NULL, released = 0,
                  over_limit = NULL, content_digest = NULL, plan_digest = NULL, sealed_at = NULL, expires_at = ?7,
-                 rollout = ?8, stop_if = ?9, cooldown_group = ?10, waits = ?11, goes_on_at = NULL, toll_base = NULL
+                 rollout = ?8, stop_if = ?9, cooldown_group = ?10, waits = ?11, goes_on_at = NULL, toll_base = NULL,
+                 effects = ?12
              WHERE id = ?1 RETURNING {COLUMNS}"
         ))?
         .query_row(
@@ -90,7 +92,8 @@ pub(super) fn renew(db: &Connection, run: RunId, new: &NewRun) -> Result<Run> {
                 new.rollout.as_ref().map(guards::to_text).transpose()?,
                 new.stop_if.as_ref().map(guards::to_text).transpose()?,
                 new.cooldown_group.as_ref().map(|group| &group.name),
-                new.cooldown_group.as_ref().is_some_and(|group| group.waits)
+                new.cooldown_group.as_ref().is_some_and(|group| group.waits),
+                effects::bits(&new.effects)
             ],
             record,
         )?;

@@ -127,6 +127,15 @@ ALTER TABLE queue_by_zone RENAME TO queue;
 CREATE INDEX queue_to_open ON queue (opens) WHERE opens IS NOT NULL AND opened IS NULL;
 ALTER TABLE delivery ADD COLUMN zoned INTEGER;
 CREATE INDEX delivery_by_zone ON delivery (queue) WHERE zoned = 1;
+ALTER TABLE run ADD COLUMN effects INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE run ADD COLUMN effects_waiting INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE run ADD COLUMN effects_failed INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX run_with_effects ON run (id) WHERE effects_waiting > 0;
+CREATE TABLE effect (
+    id INTEGER NOT NULL, kind INTEGER NOT NULL, run INTEGER NOT NULL, state INTEGER NOT NULL, due INTEGER NOT NULL,
+    at INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0, detail TEXT, PRIMARY KEY (id, kind)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX effect_by_due ON effect (run, kind, state, due);
 ";
 
 /// A commit copies the log into the file once it has this many pages (of 4 KiB).

@@ -31,15 +31,11 @@ mod tests;
 use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject},
-};
 use secrecy::SecretString;
 use tokio_rustls::TlsConnector;
 
 use self::{distrust::Distrust, settings::SmtpSettings};
-use super::{Caps, Lane, OpenError, Transport, TransportContext, TransportKind};
+use super::{Caps, Lane, OpenError, Transport, TransportContext, TransportKind, client_config};
 use crate::model::Channel;
 
 /// As many messages as one call can use: enough that the round trip at a batch's ends does not count, few enough that a
@@ -125,31 +121,6 @@ impl Transport for SmtpTransport {
     }
 }
 
-/// TLS that believes the authorities in `ca_file`, else the system's, else (a container without any) those of Mozilla that are
-/// built in.
 fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, String> {
-    let mut roots = RootCertStore::empty();
-    if let Some(path) = ca_file {
-        let wrong = |error: &dyn std::fmt::Display| format!("ca_file {}: {error}", path.display());
-        for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))? {
-            roots
-                .add(certificate.map_err(|error| wrong(&error))?)
-                .map_err(|error| wrong(&error))?;
-        }
-        if roots.is_empty() {
-            return Err(wrong(&"there is no certificate in it (PEM is expected)"));
-        }
-    } else {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        }
-    }
-    let config =
-        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
+    Ok(TlsConnector::from(Arc::new(client_config(ca_file)?)))
 }

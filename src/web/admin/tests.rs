@@ -53,6 +53,7 @@ fn report() -> StatusReport {
         totals: Totals::default(),
         goes_on_at: None,
         unsubscribed: 0,
+        effects: None,
         due: "2026-12-01T08:00:00Z".parse().unwrap(),
         started_at: None,
         ended_at: None,

@@ -61,26 +61,29 @@ pub(super) fn read(root: &Section<'_>, around: &Surroundings<'_>) -> Audience {
     audience
 }
 
-/// `source`, or `sources` with one of them.
+/// `source`, or `sources` with several.
 fn sources(section: &Section<'_>, around: &Surroundings<'_>) -> Vec<SourceName> {
     match (section.item("source"), section.item("sources")) {
         (Some(item), None) => source(&item, around).into_iter().collect(),
         (None, Some(item)) => match item.elements() {
-            Some(items) if items.len() > 1 => {
-                item.error::<()>(
-                    "not-built",
-                    "`sources`: several sources for one campaign are not built yet",
-                );
-                Vec::new()
-            }
             Some(items) if items.is_empty() => {
                 item.error::<()>("wrong-value", "`sources` names none");
                 Vec::new()
             }
-            Some(items) => items
-                .iter()
-                .filter_map(|item| source(item, around))
-                .collect(),
+            Some(items) => {
+                let mut names: Vec<SourceName> = Vec::new();
+                for item in &items {
+                    match source(item, around) {
+                        Some(name) if names.contains(&name) => {
+                            let message = format!("`sources` names `{name}` twice");
+                            item.error::<()>("wrong-value", message);
+                        }
+                        Some(name) => names.push(name),
+                        None => {}
+                    }
+                }
+                names
+            }
             None => {
                 item.wrong_type::<()>("an array of names");
                 Vec::new()

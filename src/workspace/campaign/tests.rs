@@ -215,7 +215,7 @@ fn what_is_to_come_is_refused_by_name() {
 require_tests = true
 topic = "offers"
 [audience]
-sources = ["customers", "others"]
+source = "customers"
 [schedule]
 at = "now"
 timezone = "UTC"
@@ -232,8 +232,6 @@ via = "text"
 text = "Hi"
 [letter]
 via = "post"
-[after]
-update = "UPDATE"
 [[test]]
 name = "t"
 "#;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::shape::{
     any_boolean, boolean, date, line, list, mailbox, moment, named, one_of, pattern, period, rate,
-    rhai, share, some, table, text, whole, with_default, words,
+    rhai, secret, share, some, table, text, whole, with_default, words,
 };
 use crate::model::{Channel, Dedupe, InDoubtPolicy, Missed, OnBroken, Purpose};
 
@@ -81,6 +81,22 @@ pub(super) fn shape() -> Value {
             ),
             ("reach", reach(), "By which channels"),
             ("email", email(), "The mail"),
+            ("after", after(), "What follows each delivery that was sent"),
+        ],
+    )
+}
+
+fn after() -> Value {
+    table(
+        &[],
+        [
+            (
+                "update",
+                text(),
+                "A statement on the campaign's SQLite source, with :key, :address, :at, :run, :campaign, :occurrence, :delivery",
+            ),
+            ("webhook", text(), "Where a signed POST goes: https"),
+            ("secret", secret(), "What the webhook is signed with"),
         ],
     )
 }

@@ -180,7 +180,7 @@ fn of_every_source() -> Vec<Key> {
         (
             "fields",
             named(&field),
-            "The columns' types; one that is not named is a string",
+            "The columns' types; one that is not named is a string, or (jsonl, sqlite) what each value is",
         ),
     ]
 }
@@ -218,9 +218,23 @@ fn source() -> Value {
     let of = |required: &[&str], own: Vec<Key>| {
         table(required, own.into_iter().chain(of_every_source()))
     };
+    let jsonl: Vec<Key> = vec![
+        kind("jsonl"),
+        ("path", text(), "The file, relative to this one"),
+    ];
+    let sqlite: Vec<Key> = vec![
+        kind("sqlite"),
+        ("path", text(), "The database, relative to this file"),
+        ("query", text(), "One SELECT, whose rows are the recipients"),
+    ];
     // What a program adds describes its columns itself.
     let custom = table(&["kind"], [kind("custom")]);
-    of_kind([of(&["kind", "path", "key"], csv), custom])
+    of_kind([
+        of(&["kind", "path", "key"], csv),
+        of(&["kind", "path", "key"], jsonl),
+        of(&["kind", "path", "query", "key"], sqlite),
+        custom,
+    ])
 }
 
 /// What every kind of transport has.

@@ -9,7 +9,11 @@ use crate::{
 };
 
 /// Kinds that the format knows and a later version will have.
-const TO_COME: [&str; 5] = ["jsonl", "sqlite", "postgres", "http", "contacts"];
+#[cfg(feature = "sqlite")]
+const TO_COME: [&str; 3] = ["postgres", "http", "contacts"];
+/// Kinds that the format knows and a later version, or a build with the feature `sqlite`, has.
+#[cfg(not(feature = "sqlite"))]
+const TO_COME: [&str; 4] = ["sqlite", "postgres", "http", "contacts"];
 
 /// One of `[sources.…]`.
 #[derive(Clone, Debug)]

@@ -174,7 +174,7 @@ default_timezone = "Berlin"
             "campanile.toml:17:10: [sources.d] needs `key`",
             "campanile.toml:17:10: [sources.d] needs `path`",
             "campanile.toml:19:1: unknown key `keys` in [sources.d] (did you mean `key`?)",
-            "campanile.toml:21:5: `a`: expected one of string, integer, decimal, boolean, date, datetime, list (did you mean `decimal`?)",
+            "campanile.toml:21:5: `a`: expected one of string, integer, decimal, boolean, date, datetime, list, any (did you mean `decimal`?)",
             "campanile.toml:22:34: `format` is for dates and datetimes, not for a field of type integer",
             "campanile.toml:23:31: `format`: expected a pattern such as \"%d.%m.%Y\" (%d day, %m month, %Y year)",
             "campanile.toml:24:13: [transports.t] needs `host`",
@@ -196,7 +196,7 @@ url = "postgres://x"
 name = "A"
 from = "a@b.example"
 [sources.s]
-kind = "sqlite"
+kind = "postgres"
 key = "id"
 [transports.t]
 kind = "twilio"
@@ -204,7 +204,7 @@ kind = "twilio"
         ),
         [
             "campanile.toml:3:1: `url`: a store in PostgreSQL is not built yet",
-            "campanile.toml:8:8: the kind \"sqlite\" is not built yet",
+            "campanile.toml:8:8: the kind \"postgres\" is not built yet",
             "campanile.toml:11:8: the kind \"twilio\" is not built yet",
         ]
     );

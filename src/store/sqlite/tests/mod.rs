@@ -3,6 +3,7 @@
 mod asking;
 mod counting;
 mod faults;
+mod following;
 mod guarding;
 mod holding;
 mod life;
@@ -243,6 +244,7 @@ fn new_run(campaign: &str) -> NewRun {
             (Channel::Email, "main".parse().unwrap()),
             (Channel::Sms, "text".parse().unwrap()),
         ],
+        effects: Vec::new(),
     }
 }
 

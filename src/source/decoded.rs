@@ -58,6 +58,11 @@ impl<R: Read> Decoded<R> {
         &self.input
     }
 
+    /// Gives back where the bytes come from.
+    pub(super) fn into_input(self) -> R {
+        self.input
+    }
+
     /// UTF-8 as it is: first what was read to look for the mark.
     fn pass(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let rest = &self.raw[self.at..];
