@@ -183,6 +183,7 @@ async fn keep_time(engine: Arc<Engine>, mut stopped: watch::Receiver<bool>) {
             engine.note_what_is_new().await?;
             engine.hold_and_release().await?;
             engine.start_what_is_due().await?;
+            engine.release_tested().await?;
             engine.finish_without_way().await
         };
         if let Err(error) = tick.await {

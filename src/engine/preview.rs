@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     control::{Preview, Refused, RefusedKind, SendOffer},
-    message::{self, EmailFacts, links::Claim},
+    message::{self, EmailFacts, EmailTemplate, links::Claim},
     model::{
-        AddressHash, CampaignId, Channel, DeliveryId, EmailAddress, Occurrence, OccurrenceName,
-        Outcomes, Outgoing, Permit, Purpose, RecipientHash,
+        AddressHash, CampaignId, Channel, DeliveryId, Diagnostic, EmailAddress, Occurrence,
+        OccurrenceName, Outcomes, Outgoing, Permit, Purpose, RecipientHash,
     },
     plan::{self, Checked, Found},
     workspace::Loaded,
@@ -216,10 +216,22 @@ impl Engine {
         to: &EmailAddress,
     ) -> Result<message::RenderedEmail, Refused> {
         let template = loaded.email.as_ref().ok_or_else(no_mail)?;
-        let variables = one
-            .variables
-            .as_ref()
-            .map_err(|error| Refused::new(RefusedKind::Failed, error.to_string()))?;
+        self.rendered(loaded, template, one, occurrence, to)
+            .map_err(|error| Refused::new(RefusedKind::Failed, error.to_string()))
+    }
+
+    /// The message of one recipient, or what a script or a template says.
+    pub(super) fn rendered(
+        &self,
+        loaded: &Loaded,
+        template: &EmailTemplate,
+        one: &Checked,
+        occurrence: &Occurrence,
+        to: &EmailAddress,
+    ) -> Result<message::RenderedEmail, Diagnostic> {
+        let variables = one.variables.as_ref().map_err(|error| {
+            Diagnostic::error("script-error", error.place.clone(), error.message.as_str())
+        })?;
         let variables: Vec<_> = variables
             .iter()
             .map(|(name, value)| (name.as_str(), value))
@@ -259,7 +271,7 @@ impl Engine {
         };
         template
             .preview(&facts)
-            .map_err(|error| Refused::new(RefusedKind::Failed, error.to_string()))
+            .map_err(|error| Diagnostic::error("render-error", error.place, error.message))
     }
 
     fn way_in_words(&self, loaded: &Loaded) -> String {

@@ -3,8 +3,8 @@
 use chrono::{NaiveDate, NaiveTime};
 
 use super::{
-    ApprovalRule, CampaignId, Channel, Excerpt, Mailbox, Percentage, Period, Place, Purpose,
-    Rollout, SenderName, SourceFile, SourceName, StopIf, TopicName, TransportName, Zone,
+    ApprovalRule, CampaignId, CampaignTest, Channel, Excerpt, Mailbox, Percentage, Period, Place,
+    Purpose, Rollout, SenderName, SourceFile, SourceName, StopIf, TopicName, TransportName, Zone,
     run::named, section::from_toml_string,
 };
 
@@ -53,6 +53,10 @@ pub struct Campaign {
     pub expires_after: Option<Period>,
     /// The mail, where the campaign sends mail.
     pub email: Option<EmailMessage>,
+    /// Whether its runs are held while its tests fail, or it has none.
+    pub require_tests: bool,
+    /// `[[test]]`, in the file's order.
+    pub tests: Vec<CampaignTest>,
 }
 
 named! {
@@ -319,6 +323,8 @@ impl Campaign {
             stop_if: None,
             expires_after: None,
             email: None,
+            require_tests: false,
+            tests: Vec::new(),
         }
     }
 }

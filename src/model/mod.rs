@@ -3,6 +3,7 @@
 mod address;
 mod approval;
 mod campaign;
+mod campaign_test;
 mod channel;
 mod clock;
 mod delivery;
@@ -32,6 +33,10 @@ pub use approval::{Approval, ApprovalRule, Part};
 pub use campaign::{
     Audience, Body, BodyFormat, Campaign, Cooldown, Cron, Dedupe, EmailMessage, InDoubtPolicy,
     Keys, Missed, OnBroken, Reach, ReachMode, Schedule, Timing, Variable,
+};
+pub use campaign_test::{
+    CampaignTest, Claim, Expected, Given, LastSent, NotIncluded, TestCell, TestFile,
+    TestFileFormat, TestRecipient, TestRecipients, Unsubscribed,
 };
 pub use channel::Channel;
 pub use clock::{Clock, SystemClock};

@@ -10,6 +10,7 @@ mod reach;
 mod rollout;
 mod schedule;
 mod surroundings;
+mod testing;
 mod variables;
 
 use std::{cell::RefCell, collections::BTreeSet, str::FromStr};
@@ -64,7 +65,7 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
     let sender = people::sender(&root, around, purpose);
     let enabled = root.take("enabled");
     let life = holding::life(&root, &id);
-    root.not_built("require_tests", "testing campaigns");
+    let require_tests = root.take("require_tests");
     let audience = audience::read(&root, around);
     let (variables, has_all_variables) = variables::read(&root);
     let (schedule, zone) = schedule::read(root.section("schedule"), around);
@@ -83,7 +84,6 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
     root.not_built("sms", "sending text messages");
     root.not_built("letter", "sending letters");
     root.not_built("after", "doing something after a delivery");
-    root.not_built("test", "testing campaigns");
     let (reach, in_doubt) = match root.section("reach") {
         Some(section) => reach::read(section, &channels),
         None => (
@@ -94,6 +94,16 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
             InDoubtPolicy::Keep,
         ),
     };
+    let tests = testing::read(
+        &root,
+        around,
+        &testing::Subject {
+            audience: &audience,
+            variables: &variables,
+            reach: &reach,
+            zone: &zone,
+        },
+    );
     if channels.all().is_empty() && !root.has_misspelt("email") {
         root.report(
             Diagnostic::error("no-message", root.place(), "the campaign has no message")
@@ -123,6 +133,8 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
         stop_if,
         expires_after,
         email: email.flatten(),
+        require_tests: require_tests.unwrap_or(false),
+        tests,
     };
     root.finish();
     Draft {

@@ -13,6 +13,7 @@ use super::{
     pin,
     scripts::Scripts,
     settings::{self, Kinds},
+    test_recipients,
 };
 use crate::{
     message::EmailTemplate,
@@ -130,7 +131,13 @@ pub(super) fn load_with(
     refuse_shared_histories(&mut all);
     for found in all {
         let (entry, findings) = match found {
-            Found::Draft(draft) if settings.is_some() => {
+            Found::Draft(mut draft) if settings.is_some() => {
+                if let Some(settings) = &settings {
+                    let schema_of = |name: &SourceName| schemas.get(name);
+                    let wrong =
+                        test_recipients::check(&draft.campaign, settings, schema_of, workspace);
+                    draft.diagnostics.extend(wrong);
+                }
                 let (compiled, findings, of_scripts) = compile(*draft, tree, &scripts, schemas);
                 let entry = match compiled {
                     Ok(loaded) => Entry::Ready(Arc::new(loaded)),

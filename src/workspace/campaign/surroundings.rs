@@ -97,7 +97,7 @@ impl Surroundings<'_> {
 }
 
 /// A path relative to `folder` as one relative to the workspace; `None` where it leads out of it.
-fn resolve(folder: &Path, written: &str) -> Option<String> {
+pub(super) fn resolve(folder: &Path, written: &str) -> Option<String> {
     let path = folder.join(written);
     let mut parts: Vec<&str> = Vec::new();
     for part in path.components() {

@@ -204,7 +204,6 @@ fn what_holds_a_campaign_is_checked() {
 #[test]
 fn what_is_to_come_is_refused_by_name() {
     let text = r#"
-require_tests = true
 topic = "offers"
 [audience]
 sources = ["customers", "others"]
@@ -227,12 +226,10 @@ text = "Hi"
 via = "post"
 [after]
 update = "UPDATE"
-[[test]]
-name = "t"
 "#;
     let found = findings(text);
     let expected = [
-        "2:1", "5:11", "8:12", "10:1", "12:8", "16:8", "17:1", "18:2", "21:2", "23:2", "25:3",
+        "4:11", "7:12", "9:1", "11:8", "15:8", "16:1", "17:2", "20:2", "22:2",
     ];
     let places: Vec<_> = found
         .iter()
