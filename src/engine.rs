@@ -7,6 +7,7 @@ mod base;
 mod builder;
 mod carry_out;
 mod due;
+mod evaluating;
 mod explain;
 mod gate;
 mod hours;
@@ -22,6 +23,7 @@ mod replanning;
 mod runs;
 mod sending;
 mod status;
+mod testing;
 mod views;
 mod waits;
 mod way_out;
@@ -47,7 +49,9 @@ use crate::{
 };
 
 pub use builder::Builder;
+pub use evaluating::{Evaluated, Evaluation};
 pub use preferences::{Preference, Preferences};
+pub use testing::{TestFailure, TestOutcome};
 pub use way_out::OptOut;
 
 /// An open workspace with its store.
@@ -78,6 +82,8 @@ pub struct Engine {
     follow_up: after::FollowUp,
     /// Campaigns that are being planned by the schedule.
     planning: Mutex<BTreeSet<CampaignId>>,
+    /// When the tests were run that a run waits for.
+    test_looks: Mutex<BTreeMap<RunId, testing::Look>>,
     /// One run is opened at a time, so that two commands can't open the same.
     opening: tokio::sync::Mutex<()>,
     /// Ids that broken files had when they last checked, by path.
@@ -108,6 +114,8 @@ struct Writing {
 /// What an engine may do with its store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
+    /// Look at the files only: no store is opened, whatever there is, and no secret is needed.
+    Files,
     /// Look. The store need not exist, another process may be writing it.
     Read,
     /// Write it: the engine takes the store's lock, and refuses where another process has it.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand};
 
 use super::{
-    approve, cancel, deliveries, explain, functions, init, pause, person, plan, preview,
-    print::ColorChoice, report, resume, retry, schema, send, serve, status, stop, suppress,
+    approve, cancel, deliveries, eval, explain, functions, init, pause, person, plan, preview,
+    print::ColorChoice, report, resume, retry, schema, send, serve, status, stop, suppress, test,
 };
 use crate::model::EnvironmentName;
 
@@ -75,6 +75,16 @@ pub(super) enum Verb {
     /// Load everything and report every error at once
     #[command(after_help = "Example:\n  campanile check --json | jq -r .message")]
     Check,
+    /// Run the [[test]] blocks of campaigns
+    #[command(
+        after_help = "Example: again after each save\n  campanile test billing/renewal --watch"
+    )]
+    Test(test::Arguments),
+    /// Try an expression on a recipient, or on all of a source
+    #[command(after_help = "Example: how many, and one of them\n  \
+        campanile eval 'r.balance < 0'\n  \
+        campanile eval 'money(r.balance, \"EUR\")' --recipient A1000")]
+    Eval(eval::Arguments),
     /// Show who would get what, and who not and why; writes nothing
     #[command(after_help = "Example: what an edit changes, for a pull request\n  \
         campanile plan --base main --format markdown > comment.md")]

@@ -6,6 +6,7 @@ mod cancel;
 mod check;
 mod deliveries;
 mod desk;
+mod eval;
 mod exit;
 mod explain;
 mod failure;
@@ -33,6 +34,7 @@ mod status;
 mod stop;
 mod suppress;
 mod tell;
+mod test;
 mod write;
 
 use std::{process::ExitCode, time::Duration};
@@ -117,6 +119,8 @@ async fn carry_out(arguments: Arguments, output: &mut Output) -> Result<Exit, Fa
         Verb::Functions(arguments) => functions::run(arguments, workspace, output).await,
         Verb::Schema(arguments) => schema::run(&arguments, output),
         Verb::Check => check::run(workspace, output).await,
+        Verb::Test(arguments) => test::run(arguments, workspace, output).await,
+        Verb::Eval(arguments) => eval::run(arguments, workspace, output).await,
         Verb::Plan(arguments) => plan::run(arguments, workspace, output).await,
         Verb::Preview(arguments) => preview::run(arguments, workspace, output).await,
         Verb::Serve(arguments) => serve::run(arguments, global.verbose, workspace, output).await,

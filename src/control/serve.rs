@@ -186,6 +186,7 @@ async fn keep_time(engine: Arc<Engine>, mut stopped: watch::Receiver<bool>) {
             engine.start_what_is_due().await?;
             engine.drop_old_views().await?;
             engine.open_zones(None).await?;
+            engine.release_tested().await?;
             engine.finish_without_way().await
         };
         if let Err(error) = tick.await {

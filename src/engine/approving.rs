@@ -31,10 +31,11 @@ impl Engine {
             (state, _) if state.is_over() || run.begun || state == RunState::Sending => {
                 return refuse(format!("run {id} is {state}: there is nothing to approve"));
             }
-            (_, Some(HoldReason::SourceError)) => {
+            (_, Some(reason @ (HoldReason::SourceError | HoldReason::TestsFailed))) => {
                 return refuse(format!(
-                    "run {id} has no plan, as its source could not be read: {}",
-                    HoldReason::SourceError.help(id, &run.campaign)
+                    "run {id} has no plan, as {}: {}",
+                    reason.because(),
+                    reason.help(id, &run.campaign)
                 ));
             }
             _ => {}

@@ -12,7 +12,7 @@ use super::{Access, Engine, after::FollowUp, loading};
 use crate::{
     control::{Refused, RefusedKind},
     dispatch::Guard,
-    message::dkim::Signing,
+    message::{dkim::Signing, links::Links},
     model::{Clock, Schema, SourceName, SystemClock},
     script::HostFunction,
     source::{Source, SourceError},
@@ -130,6 +130,7 @@ impl Builder {
         };
         let path = loading::store_path(&workspace, &settings);
         let (store, writing) = match access {
+            Access::Files => (None, None),
             Access::Read => (loading::open_read_only(&path)?, None),
             Access::Write => {
                 let (store, writing) = loading::open_for_writing(&path, self.clock.now()).await?;
@@ -137,10 +138,14 @@ impl Builder {
             }
         };
         let identity = loading::identity(store.as_deref(), writing.is_some()).await?;
-        let links =
-            loading::links(&workspace, &settings, store.as_deref(), writing.is_some()).await?;
+        let links = match access {
+            Access::Files => Links::new(&[b"preview".to_vec()], &settings.web.public_url),
+            Access::Read | Access::Write => {
+                loading::links(&workspace, &settings, store.as_deref(), writing.is_some()).await?
+            }
+        };
         let signing = match access {
-            Access::Read => Signing::default(),
+            Access::Files | Access::Read => Signing::default(),
             Access::Write => loading::signing(&workspace, &settings)?,
         };
         let guard = Guard::new(settings.safety.clone(), &identity);
@@ -164,6 +169,7 @@ impl Builder {
             work: Mutex::default(),
             follow_up: FollowUp::default(),
             planning: Mutex::default(),
+            test_looks: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             known_ids: Mutex::default(),
             histories: Mutex::default(),

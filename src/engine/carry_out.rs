@@ -81,6 +81,7 @@ impl Engine {
                         digest,
                         hold: None,
                         keep: false,
+                        untested: false,
                         again: None,
                     })
                     .await?;

@@ -218,6 +218,7 @@ impl Engine {
             digest: None,
             hold,
             keep: false,
+            untested: false,
             again: None,
         };
         self.start_run(order).await.map(drop)

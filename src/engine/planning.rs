@@ -32,6 +32,8 @@ pub(super) struct Order {
     pub(super) hold: Option<HoldReason>,
     /// Where it can't be planned it stays, held as `source_error`; else it is dropped, for whoever asked to ask again.
     pub(super) keep: bool,
+    /// A person lets it go whatever its campaign's tests say.
+    pub(super) untested: bool,
     /// The run that is planned again, where it is not a new one.
     pub(super) again: Option<Again>,
 }
@@ -100,7 +102,11 @@ impl Engine {
             sample,
             ..self.request(loaded).await?
         };
-        Ok(plan::work_out(request).await?)
+        let mut plan = plan::work_out(request).await?;
+        if plan.hold.is_none() && self.waits_for_tests(loaded).await.is_some() {
+            plan.hold = Some(HoldReason::TestsFailed);
+        }
+        Ok(plan)
     }
 
     /// What every plan of a campaign starts with.
@@ -250,6 +256,19 @@ impl Engine {
             Opened::New(run) => run,
             Opened::Exists(run) => return Err(sent_already(&run)),
         };
+        let wait = if order.untested {
+            None
+        } else {
+            self.waits_for_tests(&loaded).await
+        };
+        if let Some(wait) = wait {
+            let reason = wait.reason();
+            tracing::error!(run = %run.id, campaign = %run.campaign, reason, "held: it is not planned");
+            let limit = order.hold.map(|hold| hold.to_string());
+            let seal = unplanned(&loaded, reason, limit);
+            store.seal(lease, run.id, seal, self.clock.now()).await?;
+            return self.run(run.id).await;
+        }
         tracing::info!(run = %run.id, campaign = %run.campaign, occurrence = %run.occurrence, "planning");
         if loaded.email.as_ref().is_some_and(EmailTemplate::shows_view) {
             store.keep_views(lease, run.id).await?;
@@ -320,15 +339,7 @@ impl Engine {
             }
             Err(PlanError::Source(error)) => {
                 tracing::error!(run = %run.id, campaign = %run.campaign, %error, "held: the source can't be read");
-                Seal {
-                    content_digest: loaded.content_digest.clone(),
-                    plan_digest: String::new(),
-                    totals: Totals::default(),
-                    state: RunState::Held,
-                    reason: Some(HoldReason::SourceError.to_string()),
-                    limit: None,
-                    drop_rows: true,
-                }
+                unplanned(&loaded, HoldReason::SourceError.to_string(), None)
             }
             Err(error) => {
                 let is_planning = |run: Run| run.state == RunState::Planning;
@@ -345,15 +356,7 @@ impl Engine {
                     return Err(error.into());
                 }
                 tracing::error!(run = %run.id, campaign = %run.campaign, %error, "held: it can't be planned");
-                Seal {
-                    content_digest: loaded.content_digest.clone(),
-                    plan_digest: String::new(),
-                    totals: Totals::default(),
-                    state: RunState::Held,
-                    reason: Some(HoldReason::SourceError.to_string()),
-                    limit: None,
-                    drop_rows: true,
-                }
+                unplanned(&loaded, HoldReason::SourceError.to_string(), None)
             }
         };
         store.seal(lease, run.id, seal, self.clock.now()).await?;
@@ -388,6 +391,19 @@ fn tell_of_zones(run: &Run, plan: &Plan) {
             run = %run.id, recipients = plan.unknown_zones,
             "time zones that are not known: the default one counts"
         );
+    }
+}
+
+/// The end of a run that has no plan: it is held, and would have been for `limit` too.
+fn unplanned(loaded: &Loaded, reason: String, limit: Option<String>) -> Seal {
+    Seal {
+        content_digest: loaded.content_digest.clone(),
+        plan_digest: String::new(),
+        totals: Totals::default(),
+        state: RunState::Held,
+        reason: Some(reason),
+        limit,
+        drop_rows: true,
     }
 }
 

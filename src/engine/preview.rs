@@ -10,7 +10,7 @@ use crate::{
         payload::LOCALE,
     },
     model::{
-        AddressHash, CampaignId, Channel, DeliveryId, EmailAddress, Locale, Occurrence,
+        AddressHash, CampaignId, Channel, DeliveryId, Diagnostic, EmailAddress, Locale, Occurrence,
         OccurrenceName, Outcomes, Outgoing, Permit, Purpose, RecipientHash,
     },
     plan::{self, Checked, Found},
@@ -237,10 +237,23 @@ impl Engine {
         locale: Option<&Locale>,
     ) -> Result<message::RenderedEmail, Refused> {
         let template = loaded.email.as_ref().ok_or_else(no_mail)?;
-        let variables = one
-            .variables
-            .as_ref()
-            .map_err(|error| Refused::new(RefusedKind::Failed, error.to_string()))?;
+        self.rendered(loaded, template, one, occurrence, to, locale)
+            .map_err(|error| Refused::new(RefusedKind::Failed, error.to_string()))
+    }
+
+    /// The message of one recipient, or what a script or a template says.
+    pub(super) fn rendered(
+        &self,
+        loaded: &Loaded,
+        template: &EmailTemplate,
+        one: &Checked,
+        occurrence: &Occurrence,
+        to: &EmailAddress,
+        locale: Option<&Locale>,
+    ) -> Result<message::RenderedEmail, Diagnostic> {
+        let variables = one.variables.as_ref().map_err(|error| {
+            Diagnostic::error("script-error", error.place.clone(), error.message.as_str())
+        })?;
         let variables: Vec<_> = variables
             .iter()
             .map(|(name, value)| (name.as_str(), value))
@@ -292,7 +305,7 @@ impl Engine {
         };
         template
             .preview(&facts)
-            .map_err(|error| Refused::new(RefusedKind::Failed, error.to_string()))
+            .map_err(|error| Diagnostic::error("render-error", error.place, error.message))
     }
 
     fn way_in_words(&self, loaded: &Loaded) -> String {

@@ -18,8 +18,9 @@ use crate::{
 use super::{
     Engine,
     due::Planning,
-    gate::{Gate, Waiting},
+    gate::{Gate, Waiting, late_from},
     planning::{Again, Order},
+    testing,
 };
 
 /// How far from where it was an occurrence is looked for after its schedule was edited.
@@ -136,6 +137,7 @@ impl Engine {
         self.turn_back(run, &loaded, &occurrence).await?;
         let order = Order {
             hold: self.hold_again(run, &loaded, occurrence.due).await?,
+            untested: false,
             again: Some(Again {
                 run: run.id,
                 was_sending: run.started_at.is_some(),
@@ -240,6 +242,16 @@ impl Engine {
             .filter(|_| run.state == RunState::Held);
         let held = held.and_then(|held| held.parse::<HoldReason>().ok());
         let now = self.clock.now();
+        if testing::is_held(run) {
+            // What would have held it too, had it been planned.
+            if let Some(limit) = run.over_limit() {
+                return Ok(Some(limit));
+            }
+            // Late is not now: it does not go by itself because a test was mended.
+            if late_from(run, &loaded.campaign).is_some_and(|at| at < now) {
+                return Ok(Some(HoldReason::Late));
+            }
+        }
         Ok(match held {
             Some(stays @ (HoldReason::FreshStore | HoldReason::StaleLedger)) => Some(stays),
             Some(HoldReason::Late) => {

@@ -12,6 +12,7 @@ use super::{
     Engine,
     lifecycle::{Standing, held_by_files, waits_behind_first_part},
     planning::{Again, Order},
+    testing,
 };
 
 /// How many rows of a cancelled run are marked in one transaction.
@@ -64,8 +65,10 @@ impl Engine {
                 return refuse(format!("run {id} is {state}: there is nothing to resume"));
             }
         }
-        if held == Some(HoldReason::SourceError) {
-            return self.plan_again(&run).await;
+        let unplanned = run.state == RunState::Held && !testing::has_plan(&run);
+        if held == Some(HoldReason::SourceError) || unplanned {
+            let untested = held == Some(HoldReason::TestsFailed);
+            return self.plan_again(&run, untested, false).await;
         }
         self.refuse_unseen(&run).await?;
         let released = (run.state == RunState::Held).then_some(true);
@@ -109,8 +112,13 @@ impl Engine {
         Ok(id)
     }
 
-    /// A run whose source could not be read has no plan: the same occurrence is planned anew.
-    async fn plan_again(self: &Arc<Self>, run: &Run) -> Result<RunId, Refused> {
+    /// A run whose source could not be read, or whose campaign's tests failed, has no plan: the same occurrence is planned anew.
+    pub(super) async fn plan_again(
+        self: &Arc<Self>,
+        run: &Run,
+        untested: bool,
+        must_be_seen: bool,
+    ) -> Result<RunId, Refused> {
         let loaded = self.loaded(&self.heir_of(&run.campaign))?;
         let occurrence = Occurrence {
             name: run.occurrence.clone(),
@@ -127,10 +135,11 @@ impl Engine {
                 asked: run.asked,
                 digest: None,
                 keep: true,
+                untested,
                 again: Some(Again {
                     run: run.id,
                     was_sending: run.started_at.is_some(),
-                    must_be_seen: false,
+                    must_be_seen,
                 }),
             })
             .await?

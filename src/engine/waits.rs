@@ -122,7 +122,11 @@ impl Waits {
 pub(super) fn told_as_help(run: &Run) -> Option<(HoldReason, &str)> {
     let (_, words) = run.reason.as_deref()?.split_once(": ")?;
     let reason = run.held()?;
-    matches!(reason, HoldReason::ChangedTooMuch | HoldReason::StopIf).then_some((reason, words))
+    let tells = matches!(
+        reason,
+        HoldReason::ChangedTooMuch | HoldReason::StopIf | HoldReason::TestsFailed
+    );
+    tells.then_some((reason, words))
 }
 
 /// Why it is held, with the numbers that a limit was measured against.

@@ -5,9 +5,9 @@ use std::{fmt, sync::Arc};
 use chrono::{NaiveDate, NaiveTime};
 
 use super::{
-    After, ApprovalRule, CampaignId, Channel, Excerpt, Locale, Mailbox, Pace, Percentage, Period,
-    Place, Purpose, Rollout, SenderName, Size, SourceFile, SourceName, StopIf, TopicName,
-    TransportName, Zone, run::named, section::from_toml_string,
+    After, ApprovalRule, CampaignId, CampaignTest, Channel, Excerpt, Locale, Mailbox, Pace,
+    Percentage, Period, Place, Purpose, Rollout, SenderName, Size, SourceFile, SourceName, StopIf,
+    TopicName, TransportName, Zone, run::named, section::from_toml_string,
 };
 
 /// A campaign as its file says.
@@ -59,6 +59,10 @@ pub struct Campaign {
     pub email: Option<EmailMessage>,
     /// `[after]`: what follows a delivery that was sent.
     pub after: After,
+    /// Whether its runs are held while its tests fail, or it has none.
+    pub require_tests: bool,
+    /// `[[test]]`, in the file's order.
+    pub tests: Vec<CampaignTest>,
 }
 
 impl Campaign {
@@ -407,6 +411,8 @@ impl Campaign {
             expires_after: None,
             after: After::default(),
             email: None,
+            require_tests: false,
+            tests: Vec::new(),
         }
     }
 }

@@ -4,6 +4,7 @@ mod address;
 mod after;
 mod approval;
 mod campaign;
+mod campaign_test;
 mod channel;
 mod clock;
 mod delivery;
@@ -39,6 +40,10 @@ pub use campaign::{
     Attachment, Audience, Body, BodyFormat, Campaign, Cooldown, Cron, Dedupe, EmailMessage,
     InDoubtPolicy, Keys, Missed, OnBroken, Reach, ReachMode, Schedule, Timing, Translation,
     Variable,
+};
+pub use campaign_test::{
+    CampaignTest, Claim, Expected, Given, LastSent, NotIncluded, TestCell, TestFile,
+    TestFileFormat, TestRecipient, TestRecipients, Unsubscribed,
 };
 pub use channel::Channel;
 pub use clock::{Clock, SystemClock};

@@ -218,7 +218,17 @@ impl<'a> Section<'a> {
             item.wrong_type::<()>("an array of tables");
             return Vec::new();
         };
-        items.iter().filter_map(Item::section).collect()
+        items
+            .iter()
+            .filter_map(|item| {
+                let mut section = item.section()?;
+                // All of them have the same name; where each begins tells them apart.
+                if let Some(layer) = section.layers.last_mut() {
+                    layer.span = item.value.span();
+                }
+                Some(section)
+            })
+            .collect()
     }
 
     /// All entries in the file's order, for tables whose keys are names: `[variables]`, `[sources.x.fields]`. No key of such

@@ -112,10 +112,10 @@ impl Drop for CancelOnDrop {
 }
 
 /// A batch on its way to an evaluator.
-struct Dealt {
-    source: usize,
-    position: u64,
-    batch: Batch,
+pub(super) struct Dealt {
+    pub(super) source: usize,
+    pub(super) position: u64,
+    pub(super) batch: Batch,
 }
 
 /// A plan, and what became of everybody, where that was asked for.
@@ -187,7 +187,7 @@ pub(super) fn gone(error: JoinError) -> PlanError {
 }
 
 /// Reads the sources, deals their batches, and gives the number of rows. `None`: an evaluator is gone, and with it the plan.
-async fn deal(
+pub(super) async fn deal(
     origins: &[Origin],
     dealers: Vec<mpsc::Sender<Dealt>>,
     progress: &Progress,

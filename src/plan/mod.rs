@@ -36,6 +36,7 @@ mod select;
 mod settle;
 mod spill;
 mod suppressed;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod zones;
@@ -67,9 +68,10 @@ pub use compare::{Cause, Comparison, Moved, Why};
 pub use explain::{Explained, Outcome, Rule, Verdict, explain};
 pub use funnel::{Step, StepKind};
 pub use history::LedgerHistory;
-pub use one::{Checked, Found, check_one, first_matching};
+pub use one::{Checked, Found, check_given, check_one, first_matching};
 pub use outlook::{Hold, Opening, Outlook, last_begins};
 pub use reach::{Address, Unreachable, Way};
+pub use survey::{Counted, Survey, Surveyed, find, survey};
 pub use zones::{ZoneShare, Zoned};
 
 use fate::Everybody;

@@ -89,6 +89,12 @@ pub async fn first_matching(request: &Request) -> Result<Option<Checked>, PlanEr
     Checker::of(request).first_matching().await
 }
 
+/// Works out a recipient that is given, as if the source that it names had it.
+pub async fn check_given(request: &Request, recipient: Recipient) -> Result<Checked, PlanError> {
+    let name = recipient.source.clone();
+    Checker::of(request).check(name, recipient).await
+}
+
 /// What is needed to work one recipient out.
 #[derive(Clone)]
 pub(super) struct Checker {

@@ -88,6 +88,23 @@ impl Program {
         (compile(&[]).0, all)
     }
 
+    /// Compiles one expression, which sees the variables before it: its value is the last that
+    /// [`Evaluator::variables`] gives.
+    pub fn of_expression(
+        library: &Library,
+        variables: &[Variable],
+        expression: &Excerpt,
+        schemas: &[Arc<Schema>],
+    ) -> (Option<Self>, Diagnostics) {
+        let mut variables = variables.to_vec();
+        variables.push(Variable {
+            name: "value".to_owned(),
+            name_place: expression.place().clone(),
+            expression: expression.clone(),
+        });
+        compile(library, None, &variables, schemas, None)
+    }
+
     /// The names of the variables, in order.
     pub fn variable_names(&self) -> &[String] {
         &self.0.names

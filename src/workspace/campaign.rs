@@ -13,6 +13,7 @@ mod reach;
 mod rollout;
 mod schedule;
 mod surroundings;
+mod testing;
 pub(super) mod translations;
 mod variables;
 
@@ -68,7 +69,7 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
     let sender = people::sender(&root, around, purpose);
     let enabled = root.take("enabled");
     let life = holding::life(&root, &id);
-    root.not_built("require_tests", "testing campaigns");
+    let require_tests = root.take("require_tests");
     let audience = audience::read(&root, around);
     let (variables, has_all_variables) = variables::read(&root);
     let (schedule, zone) = schedule::read(root.section("schedule"), &audience.sources, around);
@@ -89,7 +90,6 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
     };
     root.not_built("sms", "sending text messages");
     root.not_built("letter", "sending letters");
-    root.not_built("test", "testing campaigns");
     let (reach, in_doubt) = match root.section("reach") {
         Some(section) => reach::read(section, &channels),
         None => (
@@ -100,6 +100,16 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
             InDoubtPolicy::Keep,
         ),
     };
+    let tests = testing::read(
+        &root,
+        around,
+        &testing::Subject {
+            audience: &audience,
+            variables: &variables,
+            reach: &reach,
+            zone: &zone,
+        },
+    );
     if channels.all().is_empty() && !root.has_misspelt("email") {
         root.report(
             Diagnostic::error("no-message", root.place(), "the campaign has no message")
@@ -134,6 +144,8 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
         expires_after: expires_after.flatten(),
         email: email.flatten(),
         after: after.unwrap_or_default(),
+        require_tests: require_tests.unwrap_or(false),
+        tests,
     };
     root.finish();
     Draft {

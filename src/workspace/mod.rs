@@ -16,6 +16,7 @@ mod schema;
 mod scripts;
 mod settings;
 mod snapshot;
+mod test_recipients;
 mod tree;
 mod watch;
 mod words;
@@ -25,11 +26,13 @@ pub use location::Location;
 pub use pin::load_pinned;
 pub use revision::{Revision, RevisionError};
 pub use schema::Schema;
+pub use scripts::library;
 pub use settings::{
     DkimSettings, Settings, SourceSettings, StoreSettings, TransportSettings, WebSettings,
     load_settings,
 };
 pub use snapshot::{Broken, Entry, Loaded, Snapshot, load, load_again};
+pub use test_recipients::{TestPerson, TestSource, source_of, test_recipients};
 pub use tree::{BundleError, MAX_FILE_BYTES, Tree};
 pub use watch::{Change, Watcher};
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Tree;
+use super::{Additions, Tree};
 use crate::{
     model::{Campaign, Diagnostics, Severity},
     script::{AddedFunctions, Library},
@@ -13,6 +13,11 @@ const FOLDER: &str = "scripts/";
 
 /// The script that holds for every campaign, whatever it names: one that breaks it breaks them all.
 const POLICY: &str = "policy";
+
+/// The scripts of a workspace, compiled; those that do not check are left out.
+pub fn library(tree: &Tree, added: &Additions) -> Library {
+    Scripts::compile(tree, &added.functions).library
+}
 
 /// The compiled scripts, and what is wrong with any.
 pub(super) struct Scripts {

@@ -14,6 +14,7 @@ use super::{
     pin,
     scripts::Scripts,
     settings::{self, Kinds},
+    test_recipients,
 };
 use crate::{
     message::EmailTemplate,
@@ -133,7 +134,13 @@ pub(super) fn load_with(
     refuse_shared_histories(&mut all);
     for found in all {
         let (entry, findings) = match found {
-            Found::Draft(draft) if settings.is_some() => {
+            Found::Draft(mut draft) if settings.is_some() => {
+                if let Some(settings) = &settings {
+                    let schema_of = |name: &SourceName| schemas.get(name);
+                    let wrong =
+                        test_recipients::check(&draft.campaign, settings, schema_of, workspace);
+                    draft.diagnostics.extend(wrong);
+                }
                 let (compiled, findings, of_scripts) =
                     compile(*draft, tree, &scripts, schemas, settings.as_ref());
                 let entry = match compiled {

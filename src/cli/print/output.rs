@@ -94,6 +94,11 @@ impl Output {
         self.out_screen.terminal
     }
 
+    /// Whether standard output is coloured.
+    pub(in crate::cli) fn out_color(&self) -> bool {
+        self.out_screen.color
+    }
+
     /// Whether standard error is coloured.
     pub(in crate::cli) fn err_color(&self) -> bool {
         self.err_screen.color
@@ -117,6 +122,11 @@ impl Output {
         } else {
             writeln!(self.out, "{text}")
         }
+    }
+
+    /// Lines on standard output that were made for it, colours and all.
+    pub(in crate::cli) fn shown(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{text}")
     }
 
     /// A table on standard output.

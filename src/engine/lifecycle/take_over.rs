@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use crate::{
     control::Refused,
-    engine::Engine,
+    engine::{Engine, testing},
     model::{HoldReason, Period, Run, RunState, Status},
     store::{RunChange, RunFilter},
     workspace::Entry,
@@ -39,7 +39,7 @@ impl Engine {
         for run in store.runs(filter).await? {
             // One that would go on by itself is as one that is sending.
             let waits_for_a_person = match run.state {
-                RunState::Held => held_by_files(&run).is_none(),
+                RunState::Held => held_by_files(&run).is_none() && !testing::is_held(&run),
                 RunState::Paused => !waits_behind_first_part(&run),
                 _ => false,
             };

@@ -1,12 +1,12 @@
 //! Dates, times and moments as TOML has them, or as a string says them.
 
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use toml::{
     de::DeValue,
     value::{Date, Datetime, Offset, Time},
 };
 
-use crate::model::Item;
+use crate::model::{Item, Value, Zone};
 
 /// A moment as people write it.
 pub(super) enum Moment {
@@ -30,6 +30,53 @@ pub(super) fn moment(item: &Item<'_>) -> Option<Moment> {
         Some(moment) => Some(moment),
         None if date_of(item).is_some() => wrong(format!("the time of day is missing: {EXPECTED}")),
         None => wrong(EXPECTED.to_owned()),
+    }
+}
+
+/// `2026-12-01T09:00:00+01:00`; without an offset it is what clocks in the zone show.
+pub(super) fn instant(item: &Item<'_>, zone: &Zone) -> Option<DateTime<Utc>> {
+    let found = match item.value() {
+        DeValue::Datetime(datetime) => from_toml(datetime),
+        DeValue::String(text) => from_text(text.trim()),
+        _ => return item.wrong_type("a moment such as 2026-12-01T09:00:00+01:00"),
+    };
+    match found {
+        Some(Moment::Local(local)) => Some(zone.to_utc(local)),
+        Some(Moment::Offset(moment)) => Some(moment.to_utc()),
+        None => {
+            let missing = match date_of(item) {
+                Some(_) => "the time of day is missing: ",
+                None => "",
+            };
+            item.error(
+                "wrong-value",
+                format!(
+                    "`{}`: {missing}expected a moment such as 2026-12-01T09:00:00+01:00",
+                    item.name.key
+                ),
+            )
+        }
+    }
+}
+
+/// A date or a moment as a recipient has it.
+pub(super) fn value(item: &Item<'_>) -> Option<Value> {
+    if let Some(date) = date_of(item) {
+        return Some(Value::Date(date));
+    }
+    match item.value() {
+        DeValue::Datetime(datetime) => match from_toml(datetime) {
+            Some(Moment::Offset(moment)) => Some(Value::DateTime(moment)),
+            _ => item.error(
+                "wrong-value",
+                format!(
+                    "`{}`: expected a date such as 2026-12-01, or a moment with its UTC offset such as \
+                     2026-12-01T09:00:00+01:00",
+                    item.name.key
+                ),
+            ),
+        },
+        _ => item.wrong_type("a date or a moment"),
     }
 }
 

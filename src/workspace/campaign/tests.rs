@@ -212,7 +212,6 @@ fn what_holds_a_campaign_is_checked() {
 #[test]
 fn what_is_to_come_is_refused_by_name() {
     let text = r#"
-require_tests = true
 topic = "offers"
 [audience]
 source = "customers"

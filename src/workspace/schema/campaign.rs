@@ -1,12 +1,12 @@
 //! The keys of a campaign.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::shape::{
     any_boolean, boolean, date, line, list, mailbox, moment, named, one_of, pattern, period, rate,
     rhai, secret, share, some, table, text, whole, with_default, words,
 };
-use crate::model::{Channel, Dedupe, InDoubtPolicy, Missed, OnBroken, Purpose};
+use crate::model::{Channel, Dedupe, InDoubtPolicy, Missed, NotIncluded, OnBroken, Purpose};
 
 pub(super) fn shape() -> Value {
     table(
@@ -66,6 +66,16 @@ pub(super) fn shape() -> Value {
                 "schedule",
                 schedule(),
                 "When: one of at, every, cron. Without it the campaign is sent when asked",
+            ),
+            (
+                "require_tests",
+                boolean(false),
+                "Runs are held while its tests fail, or while it has none",
+            ),
+            (
+                "test",
+                list(&test()),
+                "What becomes of a recipient at a moment: `campanile test` runs it",
             ),
             ("approval", approval(), "Whether a person must approve"),
             ("pace", pace(), "How fast it goes out, and at which hours"),
@@ -297,6 +307,95 @@ fn pace() -> Value {
                 "expires_after",
                 period("48h"),
                 "What was not sent by then, counted from when the run was due, is expired",
+            ),
+        ],
+    )
+}
+
+fn test() -> Value {
+    table(
+        &["name", "expect"],
+        [
+            ("name", line(), "What it says; each has a name of its own"),
+            (
+                "now",
+                moment(
+                    &["date-time", "date-time-local"],
+                    r"^\s*\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*$",
+                ),
+                "The moment at which it plays; default: when the tests are run",
+            ),
+            (
+                "source",
+                text(),
+                "Which of the campaign's sources its recipients are of; default: the first",
+            ),
+            (
+                "recipient",
+                named(&json!({})),
+                "Cells by column; columns that are left out are empty",
+            ),
+            (
+                "recipients_file",
+                pattern(r"\.(csv|jsonl|ndjson)$", "adults.csv"),
+                "Instead: a file beside this one with a recipient a row",
+            ),
+            ("given", given(), "What happened to them before"),
+            ("expect", expect(), "What must become of each of them"),
+        ],
+    )
+}
+
+fn given() -> Value {
+    table(
+        &[],
+        [
+            (
+                "unsubscribed",
+                one_of([any_boolean(), text(), some(&text())]),
+                "true: from everything; or a topic, or several",
+            ),
+            (
+                "suppressed",
+                one_of([any_boolean(), words(["bounced", "complained", "manual"])]),
+                "true: by hand; or why",
+            ),
+            (
+                "last_sent",
+                moment(
+                    &["date-time", "date-time-local"],
+                    r"^\s*(\d+\s*(s|m|min|h|d|w|mo|y)|\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*)$",
+                ),
+                "When they last had this campaign: a moment, or so long before now",
+            ),
+            (
+                "sent_count",
+                whole(1, Some(1_000), Some(1)),
+                "How many messages of it they had then",
+            ),
+        ],
+    )
+}
+
+fn expect() -> Value {
+    let texts = || one_of([text(), some(&text())]);
+    table(
+        &[],
+        [
+            ("included", any_boolean(), "Whether they get it"),
+            ("reason", words(NotIncluded::names()), "Why they do not"),
+            (
+                "channel",
+                words(Channel::ALL.iter().map(|channel| channel.as_str())),
+                "By which channel they get it",
+            ),
+            ("subject", text(), "The whole subject"),
+            ("contains", texts(), "What stands in the message"),
+            ("not_contains", texts(), "What does not"),
+            (
+                "variables",
+                named(&json!({})),
+                "Values of variables, by name",
             ),
         ],
     )
