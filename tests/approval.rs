@@ -119,7 +119,7 @@ fn a_planned_run_waits_for_its_time_and_goes_out_by_itself() {
         planned["help"].as_str().unwrap().contains("goes out at"),
         "{planned}"
     );
-    assert_eq!(planned["waits_until"].is_null(), false);
+    assert!(!planned["waits_until"].is_null());
     // What was planned is what is sent: who comes later is not in it, and recipients may only drop out.
     let workspace = workspace.crowd(5);
     workspace.run(["suppress", "add", "p1@example.org"]).code(0);

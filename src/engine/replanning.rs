@@ -39,9 +39,10 @@ impl Engine {
             return Ok(Gate::Open);
         }
         let campaign = self.campaign_of(run).await?;
-        let approvals = match campaign.approval.required {
-            true => self.store()?.approvals(run.id).await?,
-            false => Vec::new(),
+        let approvals = if campaign.approval.required {
+            self.store()?.approvals(run.id).await?
+        } else {
+            Vec::new()
         };
         let waiting = Waiting {
             run,
@@ -74,16 +75,14 @@ impl Engine {
     }
 
     /// Plans such a run anew, beside everything else. `true`: that is under way, or the run waits for it.
-    pub(super) async fn replan_if_edited(self: &Arc<Self>, run: &Run) -> Result<bool, Refused> {
-        let Some(loaded) = self.edited(run) else {
-            return Ok(false);
+    pub(super) fn replan_if_edited(self: &Arc<Self>, run: &Run) -> bool {
+        // One that a person halted is planned anew when somebody lets it go on.
+        let edited = self.edited(run).filter(|_| run.state != RunState::Paused);
+        let Some(loaded) = edited else {
+            return false;
         };
-        // A person halted it: it is planned anew when somebody lets it go on.
-        if run.state == RunState::Paused {
-            return Ok(false);
-        }
         let Some(planning) = Planning::begin(self, &loaded.campaign.id) else {
-            return Ok(true);
+            return true;
         };
         let (engine, run) = (self.clone(), run.clone());
         tokio::spawn(async move {
@@ -94,7 +93,7 @@ impl Engine {
                 engine.clock.sleep_until(again).await;
             }
         });
-        Ok(true)
+        true
     }
 
     /// The same for a person who would let the run go: refused, since they have not seen the new plan.

@@ -88,15 +88,15 @@ impl Engine {
             ));
         }
         // What the files or `stop` forbid now is not begun: the run waits for them instead.
-        let (state, why) = match self.standing_of(&run.campaign).await? {
-            Standing::Held(reason) => (RunState::Held, Some(reason.to_string())),
-            _ => {
-                let resumed = Run {
-                    released: run.released || released.is_some(),
-                    ..run.clone()
-                };
-                self.gate_of(&resumed, true).await?.state()
-            }
+        let standing = self.standing_of(&run.campaign).await?;
+        let (state, why) = if let Standing::Held(reason) = standing {
+            (RunState::Held, Some(reason.to_string()))
+        } else {
+            let resumed = Run {
+                released: run.released || released.is_some(),
+                ..run.clone()
+            };
+            self.gate_of(&resumed, true).await?.state()
         };
         if state == RunState::AwaitingApproval && held == Some(HoldReason::Late) {
             return refuse(format!(

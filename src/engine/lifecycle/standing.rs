@@ -139,7 +139,7 @@ impl Engine {
                     .await
             }
             Standing::Good => {
-                if self.replan_if_edited(run).await? {
+                if self.replan_if_edited(run) {
                     return Ok(());
                 }
                 if waits || held_by_files.is_some() {
