@@ -77,13 +77,11 @@ impl Engine {
 
     /// Plans such a run anew, beside everything else. `true`: that is under way, or the run waits for it.
     pub(super) fn replan_if_edited(self: &Arc<Self>, run: &Run) -> bool {
-        let Some(loaded) = self.edited(run) else {
+        // One that a person halted is planned anew when somebody lets it go on.
+        let edited = self.edited(run).filter(|_| run.state != RunState::Paused);
+        let Some(loaded) = edited else {
             return false;
         };
-        // A person halted it: it is planned anew when somebody lets it go on.
-        if run.state == RunState::Paused {
-            return false;
-        }
         let Some(planning) = Planning::begin(self, &loaded.campaign.id) else {
             return true;
         };
