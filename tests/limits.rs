@@ -284,7 +284,7 @@ fn nobody_gets_more_marketing_than_the_cap_over_all_campaigns() {
         .code(0);
     assert_eq!(run(&workspace, "bill")["counts"]["sent"], 2);
     let why = workspace.run(["preview", "c", "--recipient", "1"]).code(0);
-    let said = why.stdout + &why.stderr;
+    let said = why.stdout + why.stderr.as_str();
     assert!(said.contains("frequency_cap"), "{said}");
 }
 

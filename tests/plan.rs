@@ -144,7 +144,7 @@ fn everything(workspace: &Workspace) -> String {
     let status = git(workspace, &["status", "--porcelain", "--branch"]).unwrap();
     let stash = git(workspace, &["stash", "list"]).unwrap();
     let worktrees = git(workspace, &["worktree", "list"]).unwrap();
-    status + &stash + &worktrees
+    [status, stash, worktrees].concat()
 }
 
 fn base(workspace: &Workspace, more: &[&str]) -> Ran {

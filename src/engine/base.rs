@@ -233,7 +233,9 @@ impl Engine {
         let settings = base.snapshot.settings.as_ref();
         let settings = settings.expect("without settings no campaign checks");
         let occurrence = next_occurrence(loaded, now);
+        let zoned = self.zoned(loaded, &occurrence).await?;
         Ok(plan::Request {
+            zoned,
             loaded: loaded.clone(),
             sources: sources(loaded, settings)?,
             now: occurrence.due,

@@ -163,6 +163,7 @@ impl Bench<'_> {
         Err(SourceError {
             source_name: name.clone(),
             message: "it is not a source of the campaign".to_owned(),
+            place: None,
         })
     }
 
@@ -220,9 +221,9 @@ impl Bench<'_> {
             return Ok(Message::default());
         };
         let to = address(checked).unwrap_or_else(no_address);
-        let rendered = self
-            .engine
-            .rendered(self.loaded, template, checked, occurrence, &to, None)?;
+        let rendered =
+            self.engine
+                .rendered(self.loaded, template, checked, occurrence, &to, None)?;
         Ok(Message {
             subject: rendered.subject,
             text: rendered.text,

@@ -107,7 +107,7 @@ fn read_root(root: Section<'_>, around: &Surroundings<'_>) -> Draft {
             audience: &audience,
             variables: &variables,
             reach: &reach,
-            zone: &zone,
+            zone: &zone.zone,
         },
     );
     if channels.all().is_empty() && !root.has_misspelt("email") {

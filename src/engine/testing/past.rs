@@ -133,6 +133,7 @@ impl Ledger {
             cooldown_group: None,
             rollout: None,
             stop_if: None,
+            effects: Vec::new(),
             layout: "[]".to_owned(),
             queues: via.into_iter().map(|via| (Channel::Email, via)).collect(),
         };
@@ -214,6 +215,7 @@ fn rows(identity: &Identity, recipients: &[&Recipient]) -> Vec<Frozen> {
                 recipient: identity.recipient(&recipient.source, &recipient.key),
                 address_hash: Some(identity.address(Channel::Email, &address)),
                 channel: Channel::Email,
+                zone: None,
                 key: recipient.key.clone(),
                 address: written,
                 skip: None,

@@ -170,7 +170,8 @@ impl<'c> Step<'c> {
             (gate.state, gate.keeps_views, gate.effects)
         });
         let state = gate.map(|(state, ..)| state);
-        let (keeps_views, follows) = gate.map_or((false, 0), |(_, keeps, follows)| (keeps, follows));
+        let (keeps_views, follows) =
+            gate.map_or((false, 0), |(_, keeps, follows)| (keeps, follows));
         let cancelled = state == Some(RunState::Cancelled);
         let Some(Change {
             stand,

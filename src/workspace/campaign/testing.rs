@@ -14,7 +14,7 @@ use crate::model::{
     Audience, CampaignTest, Diagnostic, Item, Reach, Section, SourceName, TestCell, TestFile,
     TestFileFormat, TestRecipient, TestRecipients, Variable, Zone,
 };
-use crate::workspace::words::one_line;
+use crate::workspace::{beside::resolve, words::one_line};
 
 /// The most tests a campaign has.
 const MOST: usize = 1_000;
