@@ -9,7 +9,8 @@ fn fresh(more: &[&str]) -> Workspace {
     let workspace = Workspace::empty();
     let ran = workspace.run(["init"].iter().chain(more)).code(0);
     assert!(
-        ran.stdout.contains("campanile check && campanile plan"),
+        ran.stdout
+            .contains("campanile check && campanile test && campanile plan"),
         "{}",
         ran.stdout
     );
@@ -31,6 +32,7 @@ fn a_new_workspace_works_at_once() {
         "{}",
         checked.stderr
     );
+    workspace.run(["test"]).code(0);
     let plan = workspace.run(["plan", "--json"]).code(0).json();
     assert_eq!(plan[0]["campaign"], "news");
     assert_eq!(plan[0]["total"], 4);
@@ -79,7 +81,7 @@ fn the_workflow_runs_what_there_is() {
         (line.contains("run:") || line.trim().starts_with("campanile ")).then_some(rest)
     });
     let verbs: Vec<_> = verbs.filter_map(|rest| rest.split(' ').next()).collect();
-    for verb in ["check", "plan"] {
+    for verb in ["check", "test", "plan"] {
         assert!(verbs.contains(&verb), "{verb}: {verbs:?}");
     }
 }

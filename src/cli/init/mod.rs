@@ -70,7 +70,7 @@ pub(super) fn run(
         format!("cd {} && ", folder.display())
     };
     output.line(format!(
-        "Next: {change}campanile check && campanile plan && campanile serve"
+        "Next: {change}campanile check && campanile test && campanile plan && campanile serve"
     ))?;
     Ok(Exit::Done)
 }
