@@ -249,6 +249,32 @@ fn cells_are_typed_as_the_sources_columns_are() {
     workspace.run(["test"]).code(0);
 }
 
+#[test]
+fn values_of_json_keep_their_types() {
+    let workspace = Workspace::new()
+        .people(&["1,ada@example.org,Ada,36"])
+        .file(
+            "members.jsonl",
+            "{\"id\": \"1\", \"email\": \"a@example.org\", \"points\": 3, \"home\": {\"city\": \"Ulm\"}, \"tags\": [\"a\"]}\n",
+        )
+        .more_settings(
+            "[sources.members]\nkind = \"jsonl\"\npath = \"members.jsonl\"\nkey = \"id\"\nemail = \"email\"\n",
+        )
+        .file(
+            "campaigns/a.toml",
+            "topic = \"news\"\n[audience]\nsource = \"members\"\n\
+             where = '(r.points ?? 0) >= 2 && r.home.city == \"Ulm\" && \"gold\" in r.tags'\n\
+             [email]\nvia = \"main\"\nsubject = \"Hi\"\nbody_text = \"Hi\"\n\
+             [[test]]\nname = \"it is there\"\n\
+             recipient = { email = \"a@example.org\", points = 2, home = { city = \"Ulm\" }, tags = [\"gold\"] }\n\
+             expect = { included = true }\n\
+             [[test]]\nname = \"what is left out is empty\"\n\
+             recipient = { email = \"a@example.org\", home = { city = \"Ulm\" }, tags = [\"gold\"] }\n\
+             expect = { reason = \"no_match\" }\n",
+        );
+    workspace.run(["test"]).code(0);
+}
+
 /// Each mistake, where it is found, and what is said about it.
 const MISTAKES: &[(&str, &str, &str)] = &[
     (

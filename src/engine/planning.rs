@@ -62,6 +62,7 @@ impl Engine {
             ..self.request(&loaded).await?
         };
         let mut plan = plan::work_out_with_funnel(request).await?;
+        self.hold_for_tests(&loaded, &mut plan).await;
         plan.outlook = Some(self.outlook(&loaded, &occurrence, &plan).await?);
         plan.problems.extend(self.never_goes_out(&loaded).await?);
         Ok(plan)
@@ -103,10 +104,18 @@ impl Engine {
             ..self.request(loaded).await?
         };
         let mut plan = plan::work_out(request).await?;
-        if plan.hold.is_none() && self.waits_for_tests(loaded).await.is_some() {
-            plan.hold = Some(HoldReason::TestsFailed);
-        }
+        self.hold_for_tests(loaded, &mut plan).await;
         Ok(plan)
+    }
+
+    /// Notes that a run with this plan would wait for the campaign's tests.
+    async fn hold_for_tests(&self, loaded: &Arc<Loaded>, plan: &mut Plan) {
+        if plan.hold.is_none()
+            && let Some(wait) = self.waits_for_tests(loaded).await
+        {
+            plan.hold = Some(HoldReason::TestsFailed);
+            plan.hold_words = Some(wait.words().to_owned());
+        }
     }
 
     /// What every plan of a campaign starts with.

@@ -174,6 +174,8 @@ fn parser(context: &SourceContext, column: &str, kind: FieldType) -> Result<Cell
 fn typed(parser: &CellParser, value: &Value) -> Result<Value, String> {
     let kind = parser.kind();
     Ok(match (kind, value) {
+        // Of sources whose values have types of their own.
+        (FieldType::Any, value) => value.clone(),
         (_, Value::Text(text)) => return parser.parse(text),
         (_, Value::Empty) => return parser.parse(""),
         (FieldType::Decimal, Value::Integer(number)) => Value::Decimal((*number).into()),

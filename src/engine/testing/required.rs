@@ -20,6 +20,11 @@ const AGAIN: TimeDelta = TimeDelta::seconds(15);
 pub(in crate::engine) struct Wait(String);
 
 impl Wait {
+    /// Which test it is.
+    pub(in crate::engine) fn words(&self) -> &str {
+        &self.0
+    }
+
     /// As the run keeps it: the reason, and which test it is.
     pub(in crate::engine) fn reason(&self) -> String {
         format!("{}: {}", HoldReason::TestsFailed, self.0)
