@@ -82,7 +82,7 @@ fn nested_objects_and_arrays_are_maps_and_lists() {
     let bodies: Vec<_> = workspace
         .outbox()
         .iter()
-        .map(|mail| mail.decoded())
+        .map(crate::support::Mail::decoded)
         .collect();
     assert_eq!(bodies.len(), 2);
     assert!(
