@@ -4,7 +4,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use crate::support::{Workspace, peers::python, smtp_server::SmtpServer};
+use crate::support::{Workspace, peers::python, smtp_server::SmtpServer, wait_for};
 
 const READER: &str = r"
 import base64, email, email.policy, json, sys
@@ -328,33 +328,62 @@ fn what_can_not_be_attached_is_said_with_its_place() {
 }
 
 #[test]
-fn a_run_keeps_the_files_it_was_planned_with() {
+fn a_run_that_has_begun_keeps_the_files_it_was_planned_with() {
     let workspace = Workspace::new()
-        .people(&PEOPLE)
+        .settings("[transports.main]\nkind = \"outbox\"\npath = \"outbox\"\nrate = \"10/s\"\n")
+        .crowd(60)
         .file(
             "campaigns/a.toml",
-            &campaign("body = \"a.md\"\nattachments = [\"terms.pdf\"]")
-                .replace("[email]", "max_recipients = 1\n[email]"),
+            &campaign("body = \"a.md\"\nattachments = [\"terms.pdf\"]"),
         )
         .file("campaigns/a.md", "Hi\n\n![Logo](logo.png)\n");
     write(&workspace, "campaigns/terms.pdf", b"%PDF-1.7 old");
     write(&workspace, "campaigns/logo.png", PNG);
-    workspace.run(["send", "a", "--yes"]).code(5);
-    let digest = |workspace: &Workspace| workspace.run(["status", "--json"]).json();
-    let before = digest(&workspace);
+    let mut sending = workspace.command(["send", "a", "--yes"]).spawn().unwrap();
+    wait_for("the first message", || {
+        (!workspace.outbox().is_empty()).then_some(())
+    });
+    // Another process goes on with it: what it sends comes from the store, not from the disk.
+    sending.kill().unwrap();
+    sending.wait().unwrap();
+    let first = workspace.outbox().len();
     write(&workspace, "campaigns/terms.pdf", b"%PDF-1.7 new");
     std::fs::remove_file(workspace.path("campaigns/logo.png")).unwrap();
     workspace.write("campaigns/a.md", "Hi\n");
+    let went_on = workspace.run(["resume", "1"]);
+    // What was on its way when the first process ended is in doubt.
+    assert!(matches!(went_on.code, Some(0 | 6)), "{}", went_on.stderr);
+    assert!(first < workspace.outbox().len(), "{first}");
+    for mail in workspace.outbox() {
+        let text = mail.raw.replace("\r\n", "");
+        assert!(text.contains(&STANDARD.encode(b"%PDF-1.7 old")), "{text}");
+        assert!(text.contains(&STANDARD.encode(PNG)), "{text}");
+    }
+}
+
+#[test]
+fn what_is_edited_before_the_first_message_is_planned_anew() {
+    let workspace = Workspace::new().people(&PEOPLE).file(
+        "campaigns/a.toml",
+        &campaign("body_text = \"Hi\"\nattachments = [\"terms.pdf\"]")
+            .replace("[email]", "max_recipients = 1\n[email]"),
+    );
+    write(&workspace, "campaigns/terms.pdf", b"%PDF-1.7 old");
+    workspace.run(["send", "a", "--yes"]).code(5);
+    write(&workspace, "campaigns/terms.pdf", b"%PDF-1.7 new");
+    let refused = workspace.run(["resume", "1"]).code(5);
+    assert!(
+        refused.stderr.contains("planned anew"),
+        "an attachment is part of the content: {}",
+        refused.stderr
+    );
     workspace.run(["resume", "1"]).code(0);
-    assert_eq!(before["runs"][0]["id"], 1);
     let Some(messages) = read(&workspace) else {
         return;
     };
     assert_eq!(messages.len(), 2);
     for message in messages {
-        let parts = &message["shape"]["parts"];
-        assert_eq!(bytes(&parts[1]), b"%PDF-1.7 old");
-        assert_eq!(bytes(&parts[0]["parts"][1]["parts"][1]), PNG);
+        assert_eq!(bytes(&message["shape"]["parts"][1]), b"%PDF-1.7 new");
     }
 }
 
@@ -370,11 +399,11 @@ fn the_daemon_notices_a_new_attachment() {
         || workspace.run(["status", "--json"]).code(0).json()["campaigns"][0]["state"].clone();
     assert_eq!(state(), "ready");
     std::fs::remove_file(workspace.path("campaigns/terms.pdf")).unwrap();
-    crate::support::wait_for("the campaign to be broken", || {
+    wait_for("the campaign to be broken", || {
         (state() == "broken").then_some(())
     });
     write(&workspace, "campaigns/terms.pdf", b"%PDF-1.7 new");
-    crate::support::wait_for("the campaign to be mended", || {
+    wait_for("the campaign to be mended", || {
         (state() == "ready").then_some(())
     });
     workspace.run(["send", "a", "--yes"]).code(0);
@@ -584,24 +613,24 @@ fn the_daemon_notices_a_new_translation_and_a_new_picture() {
     };
     // Something else changes first: what is kept as it is stays under watch.
     workspace.write("campaigns/b.toml", "topic = ");
-    crate::support::wait_for("the other to be broken", || {
+    wait_for("the other to be broken", || {
         let status = workspace.run(["status", "--json"]).code(0).json();
         (status["campaigns"][1]["state"] == "broken").then_some(())
     });
     write(&workspace, "campaigns/logo.png", b"no picture");
-    crate::support::wait_for("the campaign to be broken", || {
+    wait_for("the campaign to be broken", || {
         (state() == "broken").then_some(())
     });
     write(&workspace, "campaigns/logo.png", PNG);
-    crate::support::wait_for("the campaign to be mended", || {
+    wait_for("the campaign to be mended", || {
         (state() == "ready").then_some(())
     });
     workspace.write("campaigns/a.de.md", "Hallo {{ nobody }}\n");
-    crate::support::wait_for("the translation to be checked", || {
+    wait_for("the translation to be checked", || {
         (state() == "broken").then_some(())
     });
     workspace.write("campaigns/a.de.md", "Hallo\n");
-    crate::support::wait_for("the translation to be mended", || {
+    wait_for("the translation to be mended", || {
         (state() == "ready").then_some(())
     });
     workspace.run(["send", "a", "--yes"]).code(0);

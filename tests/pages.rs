@@ -29,7 +29,7 @@ fn workspace() -> Workspace {
 }
 
 fn client() -> reqwest::blocking::Client {
-    reqwest::blocking::Client::new()
+    crate::support::http().build().unwrap()
 }
 
 /// The first link of a kind (`/v/`, `/p/`) in the first message.

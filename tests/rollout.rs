@@ -252,7 +252,7 @@ fn people_who_unsubscribe_hold_the_run() {
     });
     let url = workspace.outbox()[0].unsubscribe_url().unwrap();
     let post = |form: &[(&str, &str)]| {
-        let client = reqwest::blocking::Client::new();
+        let client = crate::support::http().build().unwrap();
         let answer = client.post(&url).form(form).send().unwrap();
         assert_eq!(answer.status(), 200);
     };

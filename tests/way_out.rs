@@ -5,7 +5,7 @@ use crate::support::{Workspace, wait_for};
 const AUDIENCE: &str = "[audience]\nsource = \"people\"\ncooldown = \"none\"";
 
 fn client() -> reqwest::blocking::Client {
-    reqwest::blocking::Client::builder()
+    crate::support::http()
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .unwrap()

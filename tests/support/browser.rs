@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::{free_port, peers::program, wait_for};
+use super::{free_port, http, peers::program, wait_for};
 
 /// A headless browser with one page; closed when dropped.
 pub struct Browser {
@@ -26,7 +26,7 @@ impl Browser {
             .spawn()
             .unwrap();
         let profile = tempfile::tempdir().unwrap();
-        let client = reqwest::blocking::Client::new();
+        let client = http().build().unwrap();
         let base = format!("http://127.0.0.1:{port}");
         let data = format!("--user-data-dir={}", profile.path().display());
         let arguments = [
