@@ -441,9 +441,9 @@ fn nothing_in_the_data_steers_a_comment() {
             Some(end) if line == end => fence = None,
             Some(_) => {}
             None if line.starts_with("```") => {
-                fence = Some(line.trim_end_matches("diff").to_owned())
+                fence = Some(line.trim_end_matches("diff").to_owned());
             }
-            None => outside += &format!("{line}\n"),
+            None => outside.extend([line, "\n"]),
         }
     }
     assert_eq!(fence, None, "the fence is closed: {text}");

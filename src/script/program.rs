@@ -65,7 +65,7 @@ impl Program {
             .map(|schema| compile(std::slice::from_ref(schema)).1)
             .collect();
         for (at, found) in findings.iter().enumerate() {
-            for one in found.iter() {
+            for one in found {
                 let same = |other: &Diagnostic| {
                     (other.code, &other.place, &other.message)
                         == (one.code, &one.place, &one.message)

@@ -97,7 +97,7 @@ fn settled(file: &File) -> io::Result<Metadata> {
     let step = if whole_seconds { COARSE_STEP } else { STEP };
     match SystemTime::now().duration_since(modified) {
         Ok(ago) if ago < step => {
-            thread::sleep(step - ago);
+            thread::sleep(step.saturating_sub(ago));
             file.metadata()
         }
         _ => Ok(metadata),

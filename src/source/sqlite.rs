@@ -129,7 +129,7 @@ impl SqliteSource {
         let db = opened.map_err(|error| fail(words(&error)))?;
         let columns = {
             let statement = self.prepare(&db)?;
-            let names = statement.column_names().into_iter();
+            let names = statement.column_names();
             Columns::new(
                 names.map(str::to_owned).collect(),
                 &self.context,
