@@ -443,10 +443,7 @@ fn nothing_in_the_data_steers_a_comment() {
             None if line.starts_with("```") => {
                 fence = Some(line.trim_end_matches("diff").to_owned());
             }
-            None => {
-                outside.push_str(line);
-                outside.push('\n');
-            }
+            None => outside.extend([line, "\n"]),
         }
     }
     assert_eq!(fence, None, "the fence is closed: {text}");

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Workspace, workspace::Ran};
+use crate::support::{Mail, Workspace, workspace::Ran};
 
 /// A campaign of these sources, with a condition and a body.
 fn campaign(audience: &str, variables: &str, body: &str) -> String {
@@ -79,11 +79,7 @@ fn nested_objects_and_arrays_are_maps_and_lists() {
     );
     workspace.run(["check"]).code(0);
     workspace.run(["send", "a", "--yes"]).code(0);
-    let bodies: Vec<_> = workspace
-        .outbox()
-        .iter()
-        .map(crate::support::Mail::decoded)
-        .collect();
+    let bodies: Vec<_> = workspace.outbox().iter().map(Mail::decoded).collect();
     assert_eq!(bodies.len(), 2);
     assert!(
         bodies[0].contains("London: 19.75, 12.50;7.25; VIP[12.50][7.25]"),

@@ -38,6 +38,7 @@ pub(super) struct FollowUp {
 /// What a run's campaign said when it was planned.
 struct Plan {
     after: After,
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
     source: Option<SourceName>,
 }
 
