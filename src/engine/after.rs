@@ -113,12 +113,10 @@ impl Engine {
             }
         };
         let mut settled = done.settled;
-        // The words stand with one of those that wait, for `status`.
-        if let (Some(words), Some(at)) = (&done.away, after.closed_until) {
-            let untried = (0..effects.len())
-                .find(|at| !settled.iter().any(|(settled, _)| settled == at))
-                .unwrap_or(effects.len() - 1);
-            settled.retain(|(settled, _)| *settled != untried);
+        // The words stand with one of those that wait, for `status`. Where all were tried they stand with those that failed.
+        let untried =
+            (0..effects.len()).find(|at| !settled.iter().any(|(settled, _)| settled == at));
+        if let (Some(words), Some(at), Some(untried)) = (&done.away, after.closed_until, untried) {
             let words = words.clone();
             settled.push((untried, Settlement::Again { at, words }));
         }

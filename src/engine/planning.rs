@@ -55,9 +55,11 @@ impl Engine {
         let loaded = self.loaded(id)?;
         let now = self.clock.now();
         let occurrence = next_occurrence(&loaded, now);
+        let zoned = self.zoned(&loaded, &occurrence).await?;
         let request = plan::Request {
             now: occurrence.due,
             occurrence: occurrence.clone(),
+            zoned,
             sample,
             ..self.request(&loaded).await?
         };
