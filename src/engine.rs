@@ -77,6 +77,8 @@ pub struct Engine {
     /// What no message escapes: `[safety]` of the settings in force.
     guard: Arc<ArcSwap<Guard>>,
     dispatcher: tokio::sync::RwLock<Option<Dispatcher>>,
+    /// Told when a run is over.
+    run_over: tokio::sync::Notify,
     work: Mutex<BTreeMap<RunId, Arc<RunWork>>>,
     /// What is known of runs whose effects wait.
     follow_up: after::FollowUp,

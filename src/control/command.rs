@@ -84,6 +84,9 @@ pub enum Command {
         campaign: CampaignId,
         /// The occurrence's label.
         label: OccurrenceName,
+        /// Nobody looks at it before it is sent: it is not planned, [`SendOffer::plan`](super::SendOffer::plan) is `None`.
+        #[serde(default)]
+        unplanned: bool,
     },
     /// Plans and starts a run. Answered by [`Reply::Run`](super::Reply::Run); a label that was sent already is refused.
     Send {
@@ -93,6 +96,9 @@ pub enum Command {
         label: OccurrenceName,
         /// The digest of the plan that the person saw; another one is refused as held. `None`: whatever it is.
         digest: Option<String>,
+        /// Where nobody would get it, it is refused as held, and the label stays free.
+        #[serde(default)]
+        somebody: bool,
     },
     /// Sends one message to an address of one's own: the message of the first or the named recipient. No run, no ledger.
     /// Answered by [`Reply::Done`](super::Reply::Done).

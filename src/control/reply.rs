@@ -259,8 +259,15 @@ impl std::fmt::Display for RateStatus {
 /// What `send` would do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SendOffer {
-    /// The plan.
-    pub plan: Plan,
+    /// Which campaign.
+    pub campaign: CampaignId,
+    /// The occurrence's label.
+    pub label: OccurrenceName,
+    /// What the settings keep from everybody, or send elsewhere.
+    #[serde(default)]
+    pub safety: Safety,
+    /// The plan, where it was asked for.
+    pub plan: Option<Plan>,
     /// The campaign's name.
     pub name: String,
     /// The transport of each channel, in words.
@@ -271,7 +278,7 @@ pub struct SendOffer {
     pub condition: Option<String>,
     /// The template's file, or `inline`.
     pub template: String,
-    /// The subject of the first message.
+    /// The subject of the first message; without a plan, as it is written.
     pub subject: Option<String>,
     /// The local time, with the campaign's zone.
     pub now: DateTime<FixedOffset>,

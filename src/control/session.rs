@@ -48,6 +48,7 @@ impl Engine {
             campaign: campaign.clone(),
             label: label.clone(),
             digest: None,
+            somebody: false,
         };
         let run = match self.execute(send).await? {
             Reply::Run(run) => run.id,
@@ -147,6 +148,9 @@ impl Session {
         let mut stop = pin!(stop);
         let mut shown = None;
         loop {
+            // Listened for before it is looked at: what ends in between is not missed.
+            let mut over = pin!(self.until_a_run_is_over());
+            let _ = futures::poll!(over.as_mut());
             let status = self.look(run).await?;
             let now = (status.state, status.counts.clone());
             if shown.as_ref() != Some(&now) {
@@ -174,8 +178,17 @@ impl Session {
             }
             tokio::select! {
                 () = &mut stop => return Ok(()),
+                () = over => {}
                 () = tokio::time::sleep(LOOK) => {}
             }
+        }
+    }
+
+    /// Where a daemon sends, it does not tell: it is asked again and again.
+    async fn until_a_run_is_over(&self) {
+        match &self.0 {
+            Way::Own(engine) => engine.until_a_run_is_over().await,
+            Way::Daemon(..) => std::future::pending().await,
         }
     }
 

@@ -82,9 +82,13 @@ impl Claims {
             .collect()
     }
 
-    /// A delivery was recorded: nothing more will come of this claim.
-    pub(super) fn complete(&self, delivery: DeliveryId) {
-        self.0.lock().outstanding.remove(&delivery);
+    /// A delivery was recorded: nothing more will come of this claim. Gives whether that was the last of all that there was.
+    pub(super) fn complete(&self, delivery: DeliveryId) -> bool {
+        let mut progress = self.0.lock();
+        progress.outstanding.remove(&delivery)
+            && progress.outstanding.is_empty()
+            && progress.exhausted
+            && progress.rescan.is_none()
     }
 
     /// A delivery could not begin and is still queued: it is to be claimed again, not before `at`.
@@ -147,6 +151,18 @@ mod tests {
         assert_eq!(queue.cursor(), Some(DeliveryId(2)));
         queue.complete(DeliveryId(3));
         assert_eq!(queue.cursor(), Some(DeliveryId(3)));
+    }
+
+    #[test]
+    fn the_last_of_all_is_told_from_the_last_so_far() {
+        let queue = Claims::behind(None);
+        queue.claimed(vec![claim(1)], true);
+        assert!(!queue.complete(DeliveryId(1)), "there may be more");
+        queue.claimed(vec![claim(2), claim(3)], true);
+        queue.exhausted();
+        assert!(!queue.complete(DeliveryId(2)));
+        assert!(queue.complete(DeliveryId(3)));
+        assert!(!queue.complete(DeliveryId(3)), "once");
     }
 
     #[test]

@@ -132,6 +132,7 @@ impl Lines {
                     }
                 }
                 () = self.shared.wake.notified() => next_look = Instant::now(),
+                () = self.transport.settled.notified() => next_look = Instant::now(),
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -172,7 +173,12 @@ impl Lines {
             match self.shared.runs.work(queue.run, &queue).await {
                 Ok(work) => {
                     let id = queue.id;
-                    let queue = QueueState::new(queue, work, &self.shared.buckets);
+                    let queue = QueueState::new(
+                        queue,
+                        work,
+                        &self.shared.buckets,
+                        self.transport.settled.clone(),
+                    );
                     self.all.insert(id, Line::new(queue));
                 }
                 Err(NoWork::Later(words)) => {

@@ -10,9 +10,10 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
 
 use crate::{
-    model::{Clock, Outgoing, TransportName, Window, Zone},
+    model::{Clock, DeliveryId, Outgoing, TransportName, Window, Zone},
     schedule::{self, Span},
     store::{Begin, Queue, Store, StoreError},
     transport::Transport,
@@ -24,7 +25,6 @@ use super::{
     claims::Claims,
     guard::Guard,
     pace::{Admitted, Bucket, Buckets, Spacing},
-    slots::Slot,
     throttle::Throttle,
     verdict::Attempt,
     work::RunWork,
@@ -40,6 +40,8 @@ pub(super) struct TransportState {
     pub(super) circuit: Circuit,
     pub(super) connections: AtomicUsize,
     pub(super) sent: AtomicU64,
+    /// Tells its feeder that all there was of a queue is recorded: its run may be over.
+    pub(super) settled: Arc<Notify>,
 }
 
 impl TransportState {
@@ -53,6 +55,7 @@ impl TransportState {
             circuit: Circuit::default(),
             connections: AtomicUsize::new(0),
             sent: AtomicU64::new(0),
+            settled: Arc::default(),
         }
     }
 
@@ -118,10 +121,17 @@ pub(super) struct QueueState {
     /// The campaign's pace, which all its queues share.
     pub(super) pace: Option<(Arc<Bucket>, Spacing)>,
     window: Option<OpenHours>,
+    settled: Arc<Notify>,
 }
 
 impl QueueState {
-    pub(super) fn new(queue: Queue, work: Arc<RunWork>, buckets: &Buckets) -> Self {
+    /// `settled` is told when all there was of it is recorded.
+    pub(super) fn new(
+        queue: Queue,
+        work: Arc<RunWork>,
+        buckets: &Buckets,
+        settled: Arc<Notify>,
+    ) -> Self {
         let claims = Claims::behind(queue.cursor);
         let pace = work.loaded.campaign.pace.as_ref();
         let rate = pace.and_then(|pace| pace.rate).map(|rate| {
@@ -146,6 +156,14 @@ impl QueueState {
             claims,
             pace: rate,
             window,
+            settled,
+        }
+    }
+
+    /// A delivery was recorded.
+    pub(super) fn complete(&self, delivery: DeliveryId) {
+        if self.claims.complete(delivery) {
+            self.settled.notify_one();
         }
     }
 
@@ -203,9 +221,4 @@ pub(super) struct InFlight {
     pub(super) queue: Arc<QueueState>,
     /// Its place in its campaign's pace, until it has begun.
     pub(super) admitted: Option<Admitted>,
-    #[expect(
-        dead_code,
-        reason = "held until the outcome is durable, freed by being dropped"
-    )]
-    pub(super) slot: Slot,
 }

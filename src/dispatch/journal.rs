@@ -3,9 +3,9 @@
 //! The journal never loses an outcome: while the store can't write, it keeps what came in and tries again.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -17,17 +17,21 @@ use tokio::{
 
 use crate::{
     model::{Answered, Clock, DeliveryId, Outcomes, Rate},
-    store::{Advance, Begin, Begun, Cap, Done, Lease, Outcome, QueueId, Store, StoreError},
+    store::{Advance, Begun, Cap, Done, Lease, Outcome, QueueId, Store, StoreError},
 };
 
 use super::{
-    flight::{InFlight, QueueState},
+    flight::{InFlight, QueueState, Ready, TransportState},
     pace::Buckets,
+    page::{Asked, Beginning, Begins, Page, Started},
+    slots::Slots,
     verdict::judge,
 };
 
 /// How many deliveries one commit takes at most.
 const COMMIT_ROWS: usize = 1024;
+/// How long a page waits for more at most, however slow the disk is.
+const LONGEST_WAIT: Duration = Duration::from_millis(2);
 
 /// A handle to the task that writes.
 #[derive(Clone)]
@@ -37,17 +41,20 @@ pub(super) struct Journal {
 }
 
 enum Entry {
-    Begin(Vec<(Begin, InFlight)>, oneshot::Sender<Vec<Begun>>),
+    Begin(Asked),
     Record(Done, Arc<QueueState>),
+    Transports(usize),
     Flush(oneshot::Sender<()>),
 }
 
 impl Journal {
+    /// Starts. At most `max_in_doubt` messages are begun and have no outcome in the ledger.
     pub(super) fn start(
         store: Arc<dyn Store>,
         lease: Lease,
         clock: Arc<dyn Clock>,
         buckets: Arc<Buckets>,
+        max_in_doubt: usize,
     ) -> (Self, JoinHandle<()>) {
         let (entries, incoming) = mpsc::unbounded_channel();
         let (outcomes, answers) = Outcomes::channel();
@@ -59,18 +66,31 @@ impl Journal {
             outcomes,
             buckets,
             cap: Arc::clone(&cap),
+            slots: Slots::new(max_in_doubt),
+            asked: VecDeque::new(),
             flying: HashMap::new(),
             queues: HashMap::new(),
             cursors_at: DateTime::<Utc>::MIN_UTC,
+            writing_takes: Duration::ZERO,
         };
         let task = tokio::spawn(writer.run(incoming, answers));
         (Self { entries, cap }, task)
     }
 
-    /// Begins attempts. The answer is in the same order; `None`: the store was taken over by another process.
-    pub(super) async fn begin(&self, attempts: Vec<(Begin, InFlight)>) -> Option<Vec<Begun>> {
+    /// Begins attempts, as soon as at least one of them has a slot. Whoever does not wait for it begins nothing. `None`: the
+    /// store was taken over by another process.
+    pub(super) async fn begin(
+        &self,
+        transport: &Arc<TransportState>,
+        messages: VecDeque<Ready>,
+    ) -> Option<Started> {
         let (reply, answer) = oneshot::channel();
-        self.entries.send(Entry::Begin(attempts, reply)).ok()?;
+        let asked = Asked {
+            transport: transport.clone(),
+            messages,
+            reply,
+        };
+        self.entries.send(Entry::Begin(asked)).ok()?;
         answer.await.ok()
     }
 
@@ -78,6 +98,11 @@ impl Journal {
     pub(super) fn record(&self, done: Done, queue: Arc<QueueState>) {
         // The writer ends only when the lease is lost: then this process has nothing to record any more.
         let _ = self.entries.send(Entry::Record(done, queue));
+    }
+
+    /// Shares the slots out among so many transports.
+    pub(super) fn serve(&self, transports: usize) {
+        let _ = self.entries.send(Entry::Transports(transports));
     }
 
     /// Checks what begins from now on against this cap over all marketing runs.
@@ -101,47 +126,14 @@ struct Writer {
     outcomes: Outcomes,
     buckets: Arc<Buckets>,
     cap: Arc<Mutex<Option<Rate>>>,
+    slots: Slots,
+    /// Those who wait for slots.
+    asked: VecDeque<Asked>,
     flying: HashMap<DeliveryId, InFlight>,
     queues: HashMap<QueueId, Arc<QueueState>>,
     cursors_at: DateTime<Utc>,
-}
-
-/// What one commit carries, and whom to tell after it.
-#[derive(Default)]
-struct Page {
-    done: Vec<Done>,
-    /// What the outcomes belong to: freed after the commit.
-    landed: Vec<InFlight>,
-    recorded: Vec<(DeliveryId, Arc<QueueState>)>,
-    begin: Vec<(Begin, InFlight)>,
-    replies: Vec<(usize, oneshot::Sender<Vec<Begun>>)>,
-    flushed: Vec<oneshot::Sender<()>>,
-}
-
-impl Page {
-    /// Takes out what would begin outside its window, to be claimed again when that opens; gives the places where it stood.
-    fn turn_away(&mut self, now: DateTime<Utc>) -> Vec<usize> {
-        let mut closed = Vec::new();
-        let is_closed = |(_, flight): &(Begin, InFlight)| flight.queue.closed_until(now).is_some();
-        if !self.begin.iter().any(is_closed) {
-            return closed;
-        }
-        let begin = std::mem::take(&mut self.begin);
-        for (at, (begin, flight)) in begin.into_iter().enumerate() {
-            match flight.queue.closed_until(now) {
-                None => self.begin.push((begin, flight)),
-                Some(opens) => {
-                    flight.queue.claims.give_back(begin.delivery, opens);
-                    closed.push(at);
-                }
-            }
-        }
-        closed
-    }
-
-    fn rows(&self) -> usize {
-        self.done.len() + self.begin.len()
-    }
+    /// How long the last page took.
+    writing_takes: Duration,
 }
 
 impl Writer {
@@ -150,29 +142,49 @@ impl Writer {
         mut incoming: mpsc::UnboundedReceiver<Entry>,
         mut answers: mpsc::UnboundedReceiver<Answered>,
     ) {
+        let (mut page, mut since) = (Page::default(), None);
         loop {
-            let mut page = Page::default();
-            tokio::select! {
-                Some(answered) = answers.recv() => self.land(&mut page, answered),
-                entry = incoming.recv() => match entry {
-                    Some(entry) => Self::take(&mut page, entry),
-                    None => return,
-                },
-            }
             while page.rows() < COMMIT_ROWS {
                 if let Ok(answered) = answers.try_recv() {
                     self.land(&mut page, answered);
                 } else if let Ok(entry) = incoming.try_recv() {
-                    Self::take(&mut page, entry);
+                    self.take(&mut page, entry);
                 } else {
                     break;
                 }
             }
-            if let Err(error) = self.commit(page).await {
+            page.admit(&mut self.asked, &mut self.slots, self.clock.now());
+            let waits = (!page.is_empty()).then(|| {
+                let since = *since.get_or_insert_with(Instant::now);
+                self.patience(&page).saturating_sub(since.elapsed())
+            });
+            if waits != Some(Duration::ZERO) {
+                tokio::select! {
+                    Some(answered) = answers.recv() => self.land(&mut page, answered),
+                    entry = incoming.recv() => match entry {
+                        Some(entry) => self.take(&mut page, entry),
+                        None => return,
+                    },
+                    () = tokio::time::sleep(waits.unwrap_or_default()), if waits.is_some() => {}
+                }
+                continue;
+            }
+            since = None;
+            if let Err(error) = self.commit(std::mem::take(&mut page)).await {
                 tracing::error!(%error, "the ledger can't be written any more: sending ends here");
                 return;
             }
         }
+    }
+
+    /// How long a page waits for more: as long as writing one takes, so that a commit is shared by many and none waits for
+    /// much longer than it must. Not at all where a quarter of what may be in doubt has come in, or nothing more can come.
+    fn patience(&self, page: &Page) -> Duration {
+        let is_full = page.done.len() >= self.slots.total() / 4;
+        if is_full || self.flying.is_empty() || !page.flushed.is_empty() {
+            return Duration::ZERO;
+        }
+        self.writing_takes.min(LONGEST_WAIT)
     }
 
     fn land(&mut self, page: &mut Page, answered: Answered) {
@@ -194,32 +206,30 @@ impl Writer {
                 delivery = %done.delivery, outcome = ?done.outcome, words = done.reason.as_deref(), "not sent"
             );
         }
+        self.slots.free(&flight.transport.way.name);
+        page.settled.push((done.delivery, flight.queue));
         page.done.push(done);
-        page.landed.push(flight);
     }
 
-    fn take(page: &mut Page, entry: Entry) {
+    fn take(&mut self, page: &mut Page, entry: Entry) {
         match entry {
-            Entry::Begin(attempts, reply) => {
-                page.replies.push((attempts.len(), reply));
-                page.begin.extend(attempts);
-            }
+            Entry::Begin(asked) => self.asked.push_back(asked),
             Entry::Record(done, queue) => {
-                page.recorded.push((done.delivery, queue));
+                page.settled.push((done.delivery, queue));
                 page.done.push(done);
             }
+            Entry::Transports(transports) => self.slots.configure(transports),
             Entry::Flush(reply) => page.flushed.push(reply),
         }
     }
 
     /// Writes a page, however long it takes; ends only where another process has the store.
-    async fn commit(&mut self, mut page: Page) -> Result<(), StoreError> {
+    async fn commit(&mut self, page: Page) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let closed = page.turn_away(now);
         let step = Advance {
             now,
             done: page.done,
-            begin: page.begin.iter().map(|(begin, _)| begin.clone()).collect(),
+            begin: page.begin.iter().map(|one| one.begin.clone()).collect(),
             cursors: self.cursors(now),
             rates: self.buckets.moved(),
             cap: self.cap.lock().map(|cap| Cap {
@@ -227,6 +237,7 @@ impl Writer {
                 since: cap.per.before(now),
             }),
         };
+        let begins_at = Instant::now();
         let begun = loop {
             match self
                 .store
@@ -241,46 +252,45 @@ impl Writer {
                 }
             }
         };
-        for flight in page.landed {
-            flight.queue.claims.complete(flight.attempt.delivery);
+        self.writing_takes = begins_at.elapsed();
+        for (delivery, queue) in page.settled {
+            queue.complete(delivery);
         }
-        for (delivery, queue) in page.recorded {
-            queue.claims.complete(delivery);
-        }
-        for ((begin, mut flight), begun) in page.begin.into_iter().zip(&begun) {
-            match begun {
-                Begun::Permit(_) => {
-                    if let Some(admitted) = flight.admitted.take() {
-                        admitted.begin();
-                    }
-                    self.queues
-                        .entry(flight.queue.queue.id)
-                        .or_insert_with(|| flight.queue.clone());
-                    self.flying.insert(begin.delivery, flight);
-                }
-                Begun::Skipped(_) => flight.queue.claims.complete(begin.delivery),
-                Begun::NotNow => flight
-                    .queue
-                    .claims
-                    .give_back(begin.delivery, now + TimeDelta::seconds(1)),
-            }
-        }
-        let mut begun = begun.into_iter();
-        let mut closed = closed.into_iter().peekable();
-        let mut place = 0;
-        for (n, reply) in page.replies {
-            let answers = (place..place + n).filter_map(|at| match closed.next_if_eq(&at) {
-                Some(_) => Some(Begun::NotNow),
-                None => begun.next(),
-            });
-            // A lane that is gone drops its permits: they report themselves as unknown.
-            let _ = reply.send(answers.collect());
-            place += n;
+        let mut decided = page.begin.into_iter().zip(begun);
+        for (n, left, reply) in page.replies {
+            let begun = decided.by_ref().take(n);
+            let begun = begun.filter_map(|(one, begun)| self.start_one(one, begun, now));
+            let begun = begun.collect();
+            // To a lane that is gone nothing was begun: what it does not take answers for itself.
+            let _ = reply.send(Started { begun, left });
         }
         for reply in page.flushed {
             let _ = reply.send(());
         }
         Ok(())
+    }
+
+    /// What the ledger decided about an attempt.
+    fn start_one(&mut self, one: Beginning, begun: Begun, now: DateTime<Utc>) -> Option<Begins> {
+        let queue = one.flight.queue.clone();
+        match begun {
+            Begun::Permit(permit) => {
+                let (begins, mut flight) = one.begun(permit);
+                if let Some(admitted) = flight.admitted.take() {
+                    admitted.begin();
+                }
+                self.queues.entry(queue.queue.id).or_insert(queue);
+                self.flying.insert(flight.attempt.delivery, flight);
+                return Some(begins);
+            }
+            Begun::Skipped(_) => queue.complete(one.begin.delivery),
+            Begun::NotNow => {
+                let later = now + TimeDelta::seconds(1);
+                queue.claims.give_back(one.begin.delivery, later);
+            }
+        }
+        self.slots.free(&one.flight.transport.way.name);
+        None
     }
 
     /// Where claiming has come to, once a second.

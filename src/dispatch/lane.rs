@@ -8,16 +8,12 @@ use std::{
 
 use tokio::sync::{Mutex, mpsc, watch};
 
-use crate::{
-    model::Answer,
-    store::Begun,
-    transport::{Fate, Lane},
-};
+use crate::transport::{Fate, Lane};
 
 use super::{
     Shared,
-    flight::{InFlight, Ready, TransportState},
-    verdict::Attempt,
+    flight::{Ready, TransportState},
+    page::Begins,
 };
 
 /// How long a connection that has nothing to send is kept.
@@ -143,60 +139,20 @@ impl LaneWorker {
             _ = stop.wait_for(|stop| *stop) => return false,
             n = self.transport.admit(&*self.shared.clock, most) => n,
         };
-        let slots = tokio::select! {
+        let messages = self.pending.drain(..n).collect();
+        let started = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return false,
-            slots = self.shared.slots.take(&self.transport.way.name, n) => slots,
+            started = self.shared.journal.begin(&self.transport, messages) => started,
         };
-        self.transport
-            .give_back(&*self.shared.clock, n - slots.len());
-        let now = self.shared.clock.now();
-        let (mut begins, mut messages) = (Vec::new(), Vec::new());
-        let mut guards = Vec::new();
-        for (ready, slot) in self.pending.drain(..slots.len()).zip(slots) {
-            if !ready.is_current() {
-                // It is claimed again, and made under what is in force now, or not at all.
-                ready.queue.claims.give_back(ready.begin.delivery, now);
-                continue;
-            }
-            guards.push((ready.guard.clone(), ready.queue.work.guard.clone()));
-            let flight = InFlight {
-                attempt: Attempt {
-                    delivery: ready.begin.delivery,
-                    number: ready.attempts + 1,
-                    first_try: ready.first_try.unwrap_or(now),
-                    give_up_after: self.transport.way.give_up_after,
-                    redirected: ready.guard.redirects(),
-                },
-                transport: self.transport.clone(),
-                queue: ready.queue,
-                admitted: ready.admitted,
-                slot,
-            };
-            begins.push((ready.begin, flight));
-            messages.push(ready.outgoing);
-        }
-        let asked = begins.len();
-        let Some(begun) = self.shared.journal.begin(begins).await else {
+        let Some(started) = started else {
             return false;
         };
-        let batch: Vec<_> = begun
-            .into_iter()
-            .zip(messages)
-            .zip(guards)
-            .filter_map(|((begun, message), (made_under, in_force))| match begun {
-                // The very last look: while its intent was written the settings may have changed.
-                Begun::Permit(permit) if !Arc::ptr_eq(&made_under, &in_force.load()) => {
-                    permit.answer(Answer::NotStarted {
-                        words: "[safety] of the settings has changed".to_owned(),
-                    });
-                    None
-                }
-                Begun::Permit(permit) => Some((permit, message)),
-                Begun::Skipped(_) | Begun::NotNow => None,
-            })
-            .collect();
+        for message in started.left.into_iter().rev() {
+            self.pending.push_front(message);
+        }
+        let batch: Vec<_> = started.begun.into_iter().filter_map(Begins::take).collect();
         self.transport
-            .give_back(&*self.shared.clock, asked - batch.len());
+            .give_back(&*self.shared.clock, n - batch.len());
         if batch.is_empty() {
             return true;
         }

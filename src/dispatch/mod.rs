@@ -12,6 +12,7 @@ mod guard;
 mod journal;
 mod lane;
 mod pace;
+mod page;
 mod slots;
 mod throttle;
 mod verdict;
@@ -38,7 +39,6 @@ use crate::{
 use flight::TransportState;
 use journal::Journal;
 use pace::Buckets;
-use slots::Slots;
 
 pub use guard::Guard;
 pub use throttle::WayRate;
@@ -96,7 +96,6 @@ struct Shared {
     runs: Arc<dyn Runs>,
     journal: Journal,
     buckets: Arc<Buckets>,
-    slots: Arc<Slots>,
     wake: Notify,
     only: Option<RunId>,
 }
@@ -136,14 +135,19 @@ impl Dispatcher {
         only: Option<RunId>,
     ) -> Result<Self, crate::store::StoreError> {
         let buckets = Arc::new(Buckets::new(clock.clone(), store.rates().await?));
-        let (journal, task) = Journal::start(store.clone(), lease, clock.clone(), buckets.clone());
+        let (journal, task) = Journal::start(
+            store.clone(),
+            lease,
+            clock.clone(),
+            buckets.clone(),
+            max_in_doubt,
+        );
         let shared = Shared {
             store,
             clock,
             runs,
             journal,
             buckets,
-            slots: Arc::new(Slots::new(max_in_doubt)),
             wake: Notify::new(),
             only,
         };
@@ -179,7 +183,7 @@ impl Dispatcher {
                 leaving.extend(worker.tasks);
             }
         }
-        self.shared.slots.configure(ways.len());
+        self.shared.journal.serve(ways.len());
         for way in ways {
             if let Some(worker) = workers.get(&way.name) {
                 *worker.state.transport.write() = way.transport;

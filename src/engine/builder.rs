@@ -157,6 +157,7 @@ impl Builder {
             store,
             store_path: path,
             heartbeat_at: Mutex::default(),
+            run_over: tokio::sync::Notify::new(),
             writing,
             identity,
             snapshot: ArcSwap::from_pointee(snapshot),

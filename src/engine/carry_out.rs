@@ -9,7 +9,10 @@ use crate::{
     workspace::Entry,
 };
 
-use super::{Engine, planning::Order};
+use super::{
+    Engine,
+    planning::{Order, Wanted},
+};
 
 /// The most deliveries or suppressions a page has.
 const PAGE: usize = 1_000;
@@ -58,13 +61,18 @@ impl Engine {
                 self.preview(&campaign, recipient.as_deref(), locale.as_ref())
                     .await?,
             ))),
-            Command::OfferSend { campaign, label } => Ok(Reply::Offer(Box::new(
-                self.offer_send(&campaign, label).await?,
+            Command::OfferSend {
+                campaign,
+                label,
+                unplanned,
+            } => Ok(Reply::Offer(Box::new(
+                self.offer_send(&campaign, label, unplanned).await?,
             ))),
             Command::Send {
                 campaign,
                 label,
                 digest,
+                somebody,
             } => {
                 let loaded = self.loaded(&campaign)?;
                 self.refuse_disabled(&loaded).await?;
@@ -78,7 +86,7 @@ impl Engine {
                         loaded,
                         occurrence,
                         asked: true,
-                        digest,
+                        wanted: Wanted { digest, somebody },
                         hold: None,
                         keep: false,
                         untested: false,

@@ -15,7 +15,10 @@ use crate::{
     workspace::{Entry, Loaded},
 };
 
-use super::{Engine, planning::Order};
+use super::{
+    Engine,
+    planning::{Order, Wanted},
+};
 
 /// How long before its first zone is due an occurrence is planned that goes by its recipients' zones.
 const PLANNED_AHEAD: TimeDelta = TimeDelta::minutes(15);
@@ -215,7 +218,7 @@ impl Engine {
             loaded: loaded.clone(),
             occurrence,
             asked: false,
-            digest: None,
+            wanted: Wanted::default(),
             hold,
             keep: false,
             untested: false,

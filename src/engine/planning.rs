@@ -26,8 +26,8 @@ pub(super) struct Order {
     pub(super) occurrence: Occurrence,
     /// Whether a person asked for it; else it is of the schedule.
     pub(super) asked: bool,
-    /// The plan must have this digest: what a person saw.
-    pub(super) digest: Option<String>,
+    /// What the plan must be, else it is dropped.
+    pub(super) wanted: Wanted,
     /// The run is to be held for this once it is planned.
     pub(super) hold: Option<HoldReason>,
     /// Where it can't be planned it stays, held as `source_error`; else it is dropped, for whoever asked to ask again.
@@ -36,6 +36,15 @@ pub(super) struct Order {
     pub(super) untested: bool,
     /// The run that is planned again, where it is not a new one.
     pub(super) again: Option<Again>,
+}
+
+/// What a person wants of a plan.
+#[derive(Default)]
+pub(super) struct Wanted {
+    /// This digest: that of what they saw.
+    pub(super) digest: Option<String>,
+    /// Somebody gets it.
+    pub(super) somebody: bool,
 }
 
 /// A run that is planned again.
@@ -303,12 +312,16 @@ impl Engine {
         };
         let seal = match planned {
             Ok(plan) => {
-                if order.digest.is_some_and(|seen| seen != plan.digest) {
+                if order.wanted.digest.is_some_and(|seen| seen != plan.digest) {
                     store.discard(lease, run.id).await?;
                     return Err(Refused::new(
                         RefusedKind::Held,
                         "the audience has changed since you saw it: nothing was sent; look at the plan again",
                     ));
+                }
+                if order.wanted.somebody && plan.totals.to_send == 0 {
+                    store.discard(lease, run.id).await?;
+                    return Err(Refused::new(RefusedKind::Held, nobody(&plan)));
                 }
                 // What became of the files or was said by `stop` while the plan was made.
                 let standing = match self.standing_of(&run.campaign).await? {
@@ -403,6 +416,21 @@ fn tell_of_zones(run: &Run, plan: &Plan) {
             "time zones that are not known: the default one counts"
         );
     }
+}
+
+/// That nobody would get it, and why.
+fn nobody(plan: &Plan) -> String {
+    let Totals { total, matched, .. } = plan.totals;
+    let skipped = plan.skipped.iter();
+    let skipped: Vec<_> = skipped.map(|(reason, n)| format!("{n} {reason}")).collect();
+    let mut words = format!(
+        "nobody would get it: nothing was sent, and the label is still free ({total} recipients, {matched} match"
+    );
+    if !skipped.is_empty() {
+        words += "; skipped: ";
+        words += &skipped.join(", ");
+    }
+    words + ")"
 }
 
 /// The end of a run that has no plan: it is held, and would have been for `limit` too.

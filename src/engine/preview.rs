@@ -74,6 +74,7 @@ impl Engine {
         &self,
         id: &CampaignId,
         label: OccurrenceName,
+        unplanned: bool,
     ) -> Result<SendOffer, Refused> {
         let loaded = self.loaded(id)?;
         self.refuse_disabled(&loaded).await?;
@@ -86,9 +87,19 @@ impl Engine {
             name: label,
             due: now,
         };
-        let plan = self.look(&loaded, occurrence.clone(), 5).await?;
-        let subject = self.first_subject(&loaded, &plan, &occurrence).await?;
+        let (plan, subject) = if unplanned {
+            let written = loaded.campaign.email.as_ref();
+            let written = written.map(|email| email.subject.text().to_owned());
+            (None, written)
+        } else {
+            let plan = self.look(&loaded, occurrence.clone(), 5).await?;
+            let subject = self.first_subject(&loaded, &plan, &occurrence).await?;
+            (Some(plan), subject)
+        };
         Ok(SendOffer {
+            campaign: id.clone(),
+            label: occurrence.name,
+            safety: self.settings().safety.clone(),
             plan,
             name: loaded.campaign.name.clone(),
             ways: BTreeMap::from([(Channel::Email, self.way_in_words(&loaded))]),

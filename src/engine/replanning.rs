@@ -19,7 +19,7 @@ use super::{
     Engine,
     due::Planning,
     gate::{Gate, Waiting, late_from},
-    planning::{Again, Order},
+    planning::{Again, Order, Wanted},
     testing,
 };
 
@@ -144,7 +144,7 @@ impl Engine {
             loaded,
             occurrence,
             asked: run.asked,
-            digest: None,
+            wanted: Wanted::default(),
             keep: true,
         };
         let new = self.start_run(order).await?;

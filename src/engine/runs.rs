@@ -11,7 +11,7 @@ use crate::{
 use super::{
     Engine,
     lifecycle::{Standing, held_by_files, waits_behind_first_part},
-    planning::{Again, Order},
+    planning::{Again, Order, Wanted},
     testing,
 };
 
@@ -133,7 +133,7 @@ impl Engine {
                 loaded,
                 occurrence,
                 asked: run.asked,
-                digest: None,
+                wanted: Wanted::default(),
                 keep: true,
                 untested,
                 again: Some(Again {

@@ -287,6 +287,11 @@ impl Engine {
         }
     }
 
+    /// Resolves when a run ends after it was first polled.
+    pub(crate) async fn until_a_run_is_over(&self) {
+        self.run_over.notified().await;
+    }
+
     /// Ends a run of which nothing is left.
     pub(super) async fn finish(&self, id: RunId) -> Result<(), Refused> {
         let (store, lease, now) = (self.store()?, self.lease()?, self.clock.now());
@@ -316,6 +321,7 @@ impl Engine {
         {
             let counts = store.counts(id).await?;
             tracing::info!(run = %id, counts = ?counts.by_status(), "finished");
+            self.run_over.notify_waiters();
         }
         Ok(())
     }

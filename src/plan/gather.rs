@@ -73,14 +73,14 @@ pub(super) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        // One core is left to the reader and to the sorting.
+        // Reading and sorting take so little beside them that no core is left to these.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             records: 16 << 20,
             marks: 4 << 20,
             rows: 5_000,
             bytes: 4 << 20,
-            evaluators: cores.saturating_sub(1).clamp(1, 16),
+            evaluators: cores.min(16),
         }
     }
 }

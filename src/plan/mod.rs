@@ -7,7 +7,7 @@
 //! 2. `resolve`: in the order of recipients, duplicate keys, suppressions and cooldown are found by merging (`suppressed`,
 //!    `cooldown`, `cap`, `earlier`); then, in the order of addresses, suppressions, the cap and duplicate addresses.
 //! 3. `settle`: in the order of recipients again, every record becomes a row of the ledger, and the digest, the counts and
-//!    the sample are made.
+//!    the sample are made (`freeze` writes the rows meanwhile).
 //!
 //! `one` does the same for a single recipient. `funnel` counts who is left after each step, `compare` lays two plans beside
 //! each other (`fate`: what became of every row), `outlook` says what a plan would meet as a run, `explain` tells one
@@ -22,6 +22,7 @@ mod digest;
 mod earlier;
 mod explain;
 mod fate;
+mod freeze;
 mod funnel;
 mod gather;
 mod history;

@@ -3,11 +3,9 @@
 
 use std::{collections::BTreeMap, io, sync::Arc, sync::atomic::Ordering};
 
-use tokio::runtime::Handle;
-
 use crate::{
-    model::{AddressHash, Audience, Channel, HoldReason, RecipientHash, RunId, SkipReason, Totals},
-    store::{Frozen, Lease, Store, StoreError, ZoneQueue},
+    model::{Audience, Channel, HoldReason, RecipientHash, SkipReason, Totals},
+    store::{Frozen, StoreError},
 };
 
 use super::{
@@ -16,8 +14,9 @@ use super::{
     change::changed_too_much,
     digest::PlanDigest,
     fate::{self, Fate},
+    freeze::Freezer,
     funnel::{self, Counted},
-    gather::{Limits, Worked},
+    gather::Worked,
     resolve::{Resolved, Resolver, read_stop},
     sample::Sampler,
     spill::Sorter,
@@ -246,95 +245,5 @@ fn hold(
         Some(HoldReason::TooFew)
     } else {
         None
-    }
-}
-
-/// Writes the rows of a run into the ledger, a few thousand at a time.
-struct Freezer {
-    store: Arc<dyn Store>,
-    lease: Lease,
-    run: RunId,
-    runtime: Handle,
-    limits: Limits,
-    rows: Vec<Frozen>,
-    bytes: usize,
-    /// Addresses of the deliveries that are to be sent, with their sequence numbers.
-    addresses: Sorter<20>,
-}
-
-impl Freezer {
-    fn open(resolver: &Resolver) -> Result<Option<Self>, StoreError> {
-        let Some((lease, run)) = resolver.freeze else {
-            return Ok(None);
-        };
-        let Some(store) = resolver.store.clone() else {
-            let words = "a plan can only be frozen where there is a store";
-            return Err(StoreError::Failed(words.to_owned()));
-        };
-        Ok(Some(Self {
-            store,
-            lease,
-            run,
-            runtime: resolver.runtime.clone(),
-            limits: resolver.limits,
-            rows: Vec::new(),
-            bytes: 0,
-            addresses: Sorter::new(resolver.limits.marks),
-        }))
-    }
-
-    /// Each zone of the plan has queues of its own.
-    fn add_zones(&self, zones: Vec<ZoneQueue>) -> Result<(), StoreError> {
-        self.runtime
-            .block_on(self.store.add_zones(self.lease, self.run, zones))
-    }
-
-    fn push(&mut self, row: Frozen) -> Result<(), PlanError> {
-        if let (None, Some(address)) = (&row.skip, row.address_hash) {
-            let mut key = [0; 20];
-            key[..16].copy_from_slice(&address.0);
-            key[16..].copy_from_slice(&row.sequence.to_be_bytes());
-            self.addresses.push(key, &[])?;
-        }
-        self.bytes += size_of::<Frozen>() + row.key.len() + row.address.len() + row.payload.len();
-        self.rows.push(row);
-        if self.rows.len() >= self.limits.rows || self.bytes >= self.limits.bytes {
-            self.flush()?;
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<(), StoreError> {
-        self.bytes = 0;
-        let rows = std::mem::take(&mut self.rows);
-        if rows.is_empty() {
-            return Ok(());
-        }
-        self.runtime
-            .block_on(self.store.freeze(self.lease, self.run, rows))
-    }
-
-    /// What is left of the rows, then all addresses in their order.
-    fn finish(mut self, check: impl Fn() -> io::Result<()>) -> Result<(), PlanError> {
-        self.flush()?;
-        let addresses = self.addresses.finish()?;
-        let mut addresses = addresses.records()?;
-        loop {
-            check()?;
-            let mut rows = Vec::with_capacity(self.limits.rows);
-            while rows.len() < self.limits.rows
-                && let Some((key, _)) = addresses.pull()?
-            {
-                let (mut hash, mut sequence) = ([0; 16], [0; 4]);
-                hash.copy_from_slice(&key[..16]);
-                sequence.copy_from_slice(&key[16..]);
-                rows.push((AddressHash(hash), u32::from_be_bytes(sequence)));
-            }
-            if rows.is_empty() {
-                return Ok(());
-            }
-            let frozen = self.store.freeze_addresses(self.lease, self.run, rows);
-            self.runtime.block_on(frozen)?;
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 mod offer;
 
-use self::offer::{is_confirmed, question, show};
+use self::offer::{is_confirmed, question, show, show_planned};
 use super::{
     desk::{Desk, answer},
     exit::Exit,
@@ -76,17 +76,19 @@ async fn carry_out(
     let command = Command::OfferSend {
         campaign: campaign.clone(),
         label: label.clone(),
+        // The plan that is sent is enough, where nobody looks at one before.
+        unplanned: yes,
     };
     let offer = answer!(desk, command, Offer)?;
     if !output.is_json() {
         show(&offer, output)?;
     }
-    let n = offer.plan.totals.to_send;
-    if n == 0 {
-        output.note("nobody would get it: nothing was sent, and the label is still free")?;
-        return Ok(Exit::Held);
-    }
-    if !yes {
+    if let Some(plan) = &offer.plan {
+        let n = plan.totals.to_send;
+        if n == 0 {
+            output.note("nobody would get it: nothing was sent, and the label is still free")?;
+            return Ok(Exit::Held);
+        }
         let Some(answer) = output.ask(&question(n))? else {
             return Err(Failure::usage(format!(
                 "nobody is here to confirm that {} messages are sent: run it on a terminal, or add --yes",
@@ -101,9 +103,13 @@ async fn carry_out(
     let command = Command::Send {
         campaign,
         label,
-        digest: Some(offer.plan.digest.clone()),
+        digest: offer.plan.map(|plan| plan.digest),
+        somebody: true,
     };
     let run = answer!(desk, command, Run)?;
+    if yes && !output.is_json() {
+        show_planned(&run, output)?;
+    }
     follow(desk, *run, output, signals::interrupted()).await
 }
 

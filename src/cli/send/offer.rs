@@ -7,16 +7,16 @@ use crate::{
         print::{Facts, Output, by_name, plural, thousands, zoned},
         safety::safety,
     },
-    control::SendOffer,
+    control::{RunStatus, SendOffer},
+    model::Totals,
 };
 
-/// Shows what would happen.
+/// Shows what would happen; without a plan, what is about to.
 pub(super) fn show(offer: &SendOffer, output: &mut Output) -> Result<(), Failure> {
-    let plan = &offer.plan;
-    safety(&plan.safety, output)?;
+    safety(&offer.safety, output)?;
     output.title(format!(
         "{} ({}), occurrence {}",
-        offer.name, plan.campaign, plan.occurrence
+        offer.name, offer.campaign, offer.label
     ))?;
     let mut facts = Facts::default();
     let ways: Vec<_> = offer
@@ -33,22 +33,13 @@ pub(super) fn show(offer: &SendOffer, output: &mut Output) -> Result<(), Failure
         offer.condition.as_deref().unwrap_or("everybody"),
     );
     facts.add("time", zoned(offer.now));
-    facts.add(
-        "source",
-        format!(
-            "{}, {} match",
-            plural(plan.totals.total, "recipient"),
-            thousands(plan.totals.matched)
-        ),
-    );
-    facts.add("skipped", by_name(counted(&plan.skipped)));
-    facts.add(
-        "to send",
-        match by_name(counted(&plan.by_channel)) {
-            channels if channels.is_empty() => thousands(plan.totals.to_send),
-            channels => format!("{} ({channels})", thousands(plan.totals.to_send)),
-        },
-    );
+    let Some(plan) = &offer.plan else {
+        facts.lines().try_for_each(|line| output.line(line))?;
+        return Ok(());
+    };
+    add_totals(&mut facts, &plan.totals, by_name(counted(&plan.skipped)));
+    let channels = by_name(counted(&plan.by_channel));
+    facts.add("channels", channels);
     for problem in &plan.problems {
         facts.add("problem", problem.as_str());
     }
@@ -63,6 +54,23 @@ pub(super) fn show(offer: &SendOffer, output: &mut Output) -> Result<(), Failure
         ))?;
     }
     Ok(())
+}
+
+/// Shows the plan of a run that nobody looked at before.
+pub(super) fn show_planned(run: &RunStatus, output: &mut Output) -> Result<(), Failure> {
+    let mut facts = Facts::default();
+    let skipped = run.skipped.iter().map(|(reason, n)| (reason, *n));
+    add_totals(&mut facts, &run.totals, by_name(skipped));
+    facts.lines().try_for_each(|line| output.line(line))?;
+    Ok(())
+}
+
+fn add_totals(facts: &mut Facts, totals: &Totals, skipped: String) {
+    let source = plural(totals.total, "recipient");
+    let matched = thousands(totals.matched);
+    facts.add("source", format!("{source}, {matched} match"));
+    facts.add("skipped", skipped);
+    facts.add("to send", thousands(totals.to_send));
 }
 
 /// What is asked: the number is typed, so that it was read.

@@ -12,7 +12,10 @@ use crate::{
 
 fn offer() -> SendOffer {
     SendOffer {
-        plan: plan(),
+        campaign: "billing/renewal".parse().unwrap(),
+        label: OccurrenceName::label("manual").unwrap(),
+        safety: crate::model::Safety::default(),
+        plan: Some(plan()),
         name: "Renewal reminder".to_owned(),
         ways: [(
             Channel::Email,
@@ -36,12 +39,21 @@ fn arguments(line: &str) -> Arguments {
 
 /// A desk that offers, and sends to the end.
 fn desk() -> Sitting {
+    desk_with(offer())
+}
+
+/// The same for somebody who does not look.
+fn unplanned() -> Sitting {
+    desk_with(SendOffer {
+        plan: None,
+        ..offer()
+    })
+}
+
+fn desk_with(offer: SendOffer) -> Sitting {
     let sending = run(RunState::Sending, &[(Status::Queued, 1_234)]);
-    Sitting::answering([
-        Reply::Offer(Box::new(offer())),
-        Reply::Run(Box::new(sending)),
-    ])
-    .and_driving(run(RunState::Finished, &[(Status::Sent, 1_234)]))
+    Sitting::answering([Reply::Offer(Box::new(offer)), Reply::Run(Box::new(sending))])
+        .and_driving(run(RunState::Finished, &[(Status::Sent, 1_234)]))
 }
 
 #[tokio::test]
@@ -72,7 +84,8 @@ async fn what_was_shown_and_confirmed_is_what_is_sent() {
       time      2026-12-01 09:00 +01:00
       source    10,000 recipients, 2,000 match
       skipped   unsubscribed 766
-      to send   1,234 (email 1,234)
+      to send   1,234
+      channels  email 1,234
       problem   line 7, column "email": "ada@example.org x" is not one
 
     KEY  CHANNEL  ADDRESS          VARIABLES
@@ -108,19 +121,50 @@ async fn without_a_terminal_it_must_be_said_beforehand() {
     assert_eq!(failure.exit(), Exit::Usage);
     assert!(failure.to_string().contains("--yes"));
     assert_eq!(refusing.asked.lock().len(), 1);
+}
 
-    let willing = desk();
-    let exit = carry_out(arguments("send a --yes"), &willing, &mut captured.output).await;
+#[tokio::test]
+async fn what_nobody_looks_at_is_planned_once() {
+    let (desk, mut captured) = (unplanned(), Captured::plain());
+    let exit = carry_out(arguments("send a --yes"), &desk, &mut captured.output).await;
     assert_eq!(exit.unwrap(), Exit::Done);
+    assert!(matches!(
+        &desk.asked.lock()[..],
+        [
+            Command::OfferSend {
+                unplanned: true,
+                ..
+            },
+            Command::Send {
+                digest: None,
+                somebody: true,
+                ..
+            }
+        ]
+    ));
+    let shown = captured.out();
+    insta::assert_snapshot!(shown.split_at(shown.find("Run 3").unwrap()).0, @r#"
+    Renewal reminder (billing/renewal), occurrence manual
+      way       email by smtp smtp.example.org:587 (starttls)
+      from      Acme Energy <news@acme.example>
+      subject   Your plan renews
+      template  campaigns/billing/renewal.md
+      audience  r.status == "active" &&
+                r.age > 3
+      time      2026-12-01 09:00 +01:00
+      source   10 recipients, 5 match
+      skipped  cooldown 2
+      to send  1,234
+    "#);
 }
 
 #[tokio::test]
 async fn an_audience_of_nobody_is_not_sent_to() {
     let mut offer = offer();
-    offer.plan.totals.to_send = 0;
+    offer.plan.as_mut().unwrap().totals.to_send = 0;
     let desk = Sitting::answering([Reply::Offer(Box::new(offer))]);
     let mut captured = Captured::plain();
-    let exit = carry_out(arguments("send a --yes"), &desk, &mut captured.output).await;
+    let exit = carry_out(arguments("send a"), &desk, &mut captured.output).await;
     assert_eq!(exit.unwrap(), Exit::Held);
     assert!(captured.err().starts_with("nobody would get it"));
 }
@@ -141,7 +185,7 @@ async fn a_test_send_is_one_message() {
 
 #[tokio::test]
 async fn programs_get_the_run_alone() {
-    let (desk, mut captured) = (desk(), Captured::json());
+    let (desk, mut captured) = (unplanned(), Captured::json());
     carry_out(arguments("send a --yes"), &desk, &mut captured.output)
         .await
         .unwrap();
