@@ -129,3 +129,55 @@ fn an_edited_policy_is_another_content_and_counts_from_the_next_run() {
     });
     assert_eq!(daemon.terminate(), Some(0));
 }
+
+#[test]
+fn one_that_is_new_holds_at_once() {
+    let workspace = workspace();
+    let policy = std::fs::read_to_string(workspace.path("scripts/policy.rhai")).unwrap();
+    std::fs::remove_file(workspace.path("scripts/policy.rhai")).unwrap();
+    let daemon = workspace.serve();
+    let to_send = || workspace.run(["plan", "a", "--json"]).code(0).json()[0]["to_send"].clone();
+    assert_eq!(to_send(), 4);
+    workspace.write("scripts/policy.rhai", &policy);
+    wait_for("the policy", || (to_send() == 2).then_some(()));
+    std::fs::remove_file(workspace.path("scripts/policy.rhai")).unwrap();
+    wait_for("nobody to be stopped", || (to_send() == 4).then_some(()));
+    assert_eq!(daemon.terminate(), Some(0));
+}
+
+#[test]
+fn one_that_is_edited_holds_for_what_goes_on_with_its_last_good_files() {
+    let daily = format!("{EVERYBODY}\n[schedule]\nevery = \"1m\"\ntimezone = \"UTC\"\n");
+    let workspace = workspace().campaign("b", &daily);
+    let good = std::fs::read_to_string(workspace.path("campaigns/b.toml")).unwrap();
+    workspace.write(
+        "campaigns/b.toml",
+        &format!("on_broken = \"last_good\"\n{good}"),
+    );
+    workspace.write(
+        "scripts/policy.rhai",
+        "fn never(r, campaign, channel) { \"closed\" }",
+    );
+    let daemon = workspace.serve();
+    workspace.write("campaigns/b.toml", "topic = \"ne");
+    let goes_on = |it_does: bool| {
+        wait_for("the broken file", || {
+            let campaign = workspace.campaign_status("b");
+            let is_so = campaign["state"] == "broken" && campaign["next"].is_null() != it_does;
+            is_so.then_some(())
+        });
+    };
+    goes_on(true);
+    // A policy that does not check holds it, one that does is in force for it.
+    workspace.write("scripts/policy.rhai", "fn never(r, campaign) { }");
+    goes_on(false);
+    workspace.write(
+        "scripts/policy.rhai",
+        "fn never(r, campaign, channel) { if r.name != \"Ada\" { \"only her\" } }",
+    );
+    goes_on(true);
+    wait_for("the next run", || {
+        (workspace.recipients() == ["ada@example.org"]).then_some(())
+    });
+    assert_eq!(daemon.terminate(), Some(0));
+}

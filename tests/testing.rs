@@ -583,6 +583,23 @@ fn tests_need_no_secret_and_no_running_daemon() {
         "[web]\nsecrets = [{ env = \"A_SECRET_THAT_IS_NOT_SET\" }]\n",
     );
     workspace.run(["test"]).code(0);
+    // Nor does whatever else only looks; what sends does.
+    for looks in [
+        &["check"][..],
+        &["plan"],
+        &["preview", "a"],
+        &["explain", "a", "1"],
+        &["eval", "r.age > 18", "--source", "people"],
+        &["status"],
+    ] {
+        workspace.run(looks).code(0);
+    }
+    let ran = workspace.run(["send", "a", "--yes"]).code(3);
+    assert!(
+        ran.stderr.contains("A_SECRET_THAT_IS_NOT_SET"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

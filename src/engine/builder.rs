@@ -12,7 +12,7 @@ use super::{Access, Engine, after::FollowUp, loading};
 use crate::{
     control::{Refused, RefusedKind},
     dispatch::Guard,
-    message::{dkim::Signing, links::Links},
+    message::dkim::Signing,
     model::{Clock, Schema, SourceName, SystemClock},
     script::HostFunction,
     source::{Source, SourceError},
@@ -139,7 +139,14 @@ impl Builder {
         };
         let identity = loading::identity(store.as_deref(), writing.is_some()).await?;
         let links = match access {
-            Access::Files => Links::new(&[b"preview".to_vec()], &settings.web.public_url),
+            Access::Files => loading::preview_links(&settings),
+            // Whoever only looks may lack the secrets (in the CI of a pull request, say): nothing that is signed here is sent.
+            Access::Read if !loading::has_secrets(&workspace, &settings) => {
+                tracing::info!(
+                    "the links in messages are those of a preview: [web] secrets can't be read here"
+                );
+                loading::preview_links(&settings)
+            }
             Access::Read | Access::Write => {
                 loading::links(&workspace, &settings, store.as_deref(), writing.is_some()).await?
             }

@@ -42,7 +42,7 @@ impl Engine {
             loading::load(&self.workspace, tree.clone(), before, &self.additions).await;
         self.files_gone.store(false, Ordering::Relaxed);
         self.keep_known_ids(&mut snapshot);
-        self.go_on_with_last_good(&mut snapshot).await?;
+        self.go_on_with_last_good(&mut snapshot, &tree).await?;
         for found in &snapshot.diagnostics {
             tracing::warn!("{found}");
         }

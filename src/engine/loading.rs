@@ -252,10 +252,21 @@ pub(super) async fn links(
         secrets.push(kept_or_made(store, LINK_SECRET, may_write).await?);
     }
     if secrets.is_empty() {
-        // Nothing was ever sent from here, and nothing is: links are only looked at.
-        secrets.push(b"preview".to_vec());
+        // Nothing was ever sent from here, and nothing is.
+        return Ok(preview_links(settings));
     }
     Ok(Links::new(&secrets, &settings.web.public_url))
+}
+
+/// Whether the secrets that the settings name can be read here.
+pub(super) fn has_secrets(folder: &Path, settings: &Settings) -> bool {
+    let mut secrets = settings.web.secrets.iter();
+    secrets.all(|secret| secret.read(folder).is_ok())
+}
+
+/// Links that are only looked at.
+pub(super) fn preview_links(settings: &Settings) -> Links {
+    Links::new(&[b"preview".to_vec()], &settings.web.public_url)
 }
 
 /// The keys that sign mail, as the settings name them.

@@ -11,6 +11,8 @@ use std::{
 
 use parking_lot::Mutex;
 
+use super::Revision;
+
 /// The most bytes such a file may have, whatever the settings say.
 pub(super) const MAX_BYTES: u64 = 100_000_000;
 
@@ -58,6 +60,8 @@ impl Asked {
 pub(super) struct Assets {
     /// Where they lie; `None`: there are none but those that were put in.
     root: Option<Arc<Path>>,
+    /// Where they are looked for first.
+    revision: Option<Arc<Revision>>,
     known: Arc<Mutex<BTreeMap<String, Asset>>>,
     asked: Asked,
 }
@@ -79,8 +83,17 @@ impl Assets {
     pub(super) fn new(workspace: &Path, known: BTreeMap<String, Asset>, asked: Asked) -> Self {
         Self {
             root: Some(workspace.into()),
+            revision: None,
             known: Arc::new(Mutex::new(known)),
             asked,
+        }
+    }
+
+    /// Those of a workspace as of a revision; what that does not have is as it lies in the folder.
+    pub(super) fn as_of(revision: Revision, workspace: &Path) -> Self {
+        Self {
+            revision: Some(Arc::new(revision)),
+            ..Self::new(workspace, BTreeMap::new(), Asked::default())
         }
     }
 
@@ -106,7 +119,14 @@ impl Assets {
         if let Some(known) = self.known.lock().get(path) {
             return known.clone();
         }
-        let read = read(&root.join(path));
+        let then = self
+            .revision
+            .as_ref()
+            .map(|revision| read_as_of(revision, path));
+        let read = match then {
+            None | Some(Asset::Missing) => read(&root.join(path)),
+            Some(found) => found,
+        };
         self.known
             .lock()
             .entry(path.to_owned())
@@ -157,6 +177,20 @@ fn same(one: &Asset, other: &Asset) -> bool {
     match (one, other) {
         (Asset::Bytes(one), Asset::Bytes(other)) => Arc::ptr_eq(one, other) || one == other,
         (one, other) => one == other,
+    }
+}
+
+/// Reads a file as it was.
+fn read_as_of(revision: &Revision, path: &str) -> Asset {
+    let unread = |error: &dyn std::fmt::Display| Asset::Unread(error.to_string().into());
+    let file = match tempfile::NamedTempFile::new() {
+        Ok(file) => file,
+        Err(error) => return unread(&error),
+    };
+    match revision.extract(Path::new(path), file.path()) {
+        Ok(true) => read(&file.path().to_owned()),
+        Ok(false) => Asset::Missing,
+        Err(error) => unread(&error),
     }
 }
 

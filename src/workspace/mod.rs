@@ -26,6 +26,7 @@ pub use location::Location;
 pub use pin::load_pinned;
 pub use revision::{Revision, RevisionError};
 pub use schema::Schema;
+pub(crate) use scripts::POLICY_FILE;
 pub use scripts::library;
 pub use settings::{
     DkimSettings, Settings, SourceSettings, StoreSettings, TransportSettings, WebSettings,

@@ -2,7 +2,6 @@
 //! reference is touched.
 
 use std::{
-    collections::BTreeMap,
     fs::File,
     io::{self, BufRead, BufReader, Read, Write},
     path::{Component, Path, PathBuf},
@@ -11,7 +10,7 @@ use std::{
 
 use super::{
     Location,
-    assets::{Asked, Assets},
+    assets::Assets,
     look::{ENDINGS, FOLDERS, SETTINGS},
     tree::{MAX_FILE_BYTES, Tree},
 };
@@ -20,7 +19,7 @@ use super::{
 const MAX_BYTES: u64 = 256 << 20;
 
 /// A revision, found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Revision {
     workspace: PathBuf,
     /// The settings, and what overrides them.
@@ -121,12 +120,7 @@ impl Revision {
             return Err(RevisionError::Git(words.to_owned()));
         }
         let mut tree = Tree::new();
-        // Attachments and pictures are those on the disk: who gets what does not depend on them.
-        tree.set_assets(Assets::new(
-            &self.workspace,
-            BTreeMap::new(),
-            Asked::default(),
-        ));
+        tree.set_assets(Assets::as_of(self.clone(), &self.workspace));
         let mut wanted = Vec::new();
         for blob in blobs {
             if blob.size > MAX_FILE_BYTES {

@@ -14,6 +14,9 @@ const FOLDER: &str = "scripts/";
 /// The script that holds for every campaign, whatever it names: one that breaks it breaks them all.
 const POLICY: &str = "policy";
 
+/// Where it lies.
+pub(crate) const POLICY_FILE: &str = "scripts/policy.rhai";
+
 /// The scripts of a workspace, compiled; those that do not check are left out.
 pub fn library(tree: &Tree, added: &Additions) -> Library {
     Scripts::compile(tree, &added.functions).library

@@ -12,7 +12,7 @@ use super::{
     campaign::{self, Draft},
     look::SETTINGS,
     pin,
-    scripts::Scripts,
+    scripts::{POLICY_FILE, Scripts},
     settings::{self, Kinds},
     test_recipients,
 };
@@ -76,7 +76,15 @@ impl Loaded {
         let same =
             |(name, then): (&SourceName, &Option<Arc<Schema>>)| schemas.get(name) == then.as_ref();
         let translated = campaign::translations::is_complete(&self.campaign, tree);
-        translated && tree.holds(&self.files) && sources.iter().zip(&self.schemas).all(same)
+        translated
+            && tree.holds(&self.files)
+            && self.has_policy_of(tree)
+            && sources.iter().zip(&self.schemas).all(same)
+    }
+
+    /// Whether the policy that it was compiled with is that of these files: none there and none here is the same too.
+    pub(crate) fn has_policy_of(&self, tree: &Tree) -> bool {
+        self.files.bytes(POLICY_FILE) == tree.bytes(POLICY_FILE)
     }
 }
 

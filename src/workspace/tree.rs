@@ -201,6 +201,17 @@ impl Tree {
         }
     }
 
+    /// The same files, but one of them as another tree has it, or without it where that has none.
+    #[must_use]
+    pub(crate) fn with_file_of(&self, path: &str, other: &Self) -> Self {
+        let mut files = self.clone();
+        match other.files.get(path) {
+            Some(bytes) => files.files.insert(path.to_owned(), bytes.clone()),
+            None => files.files.remove(path),
+        };
+        files
+    }
+
     /// Whether each of these files is here, as it is there.
     pub(super) fn holds(&self, part: &Self) -> bool {
         part.files

@@ -59,7 +59,7 @@ impl Engine {
             diagnostics: snapshot.diagnostics.clone(),
         };
         self.keep_known_ids(&mut named);
-        self.go_on_with_last_good(&mut named).await?;
+        self.go_on_with_last_good(&mut named, &self.tree()).await?;
         self.snapshot.store(Arc::new(named));
         Ok(())
     }

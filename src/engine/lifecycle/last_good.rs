@@ -1,13 +1,13 @@
 //! `on_broken = "last_good"`: files that do not check go on as the last ones that did. Those are kept in the store, so that a
-//! restart finds them.
+//! restart finds them. The policy is not one of them: what holds for everybody is what stands there now.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     control::Refused,
     engine::{Engine, loading::blocking},
-    model::{CampaignId, OnBroken},
-    workspace::{self, Broken, Entry, Loaded, Snapshot, Tree},
+    model::{CampaignId, Diagnostics, OnBroken},
+    workspace::{self, Broken, Entry, Loaded, POLICY_FILE, Snapshot, Tree},
 };
 
 /// The setting under which the hashes of the kept files stand, by campaign.
@@ -18,6 +18,7 @@ impl Engine {
     pub(in crate::engine) async fn go_on_with_last_good(
         &self,
         snapshot: &mut Snapshot,
+        tree: &Tree,
     ) -> Result<(), Refused> {
         let is_broken = |entry: &Entry| matches!(entry, Entry::Broken(_));
         // With broken settings no run starts, whatever a campaign says.
@@ -37,6 +38,10 @@ impl Engine {
                 },
             };
             let last = last.filter(|last| last.campaign.on_broken == OnBroken::LastGood);
+            let last = match last {
+                Some(last) => self.under_policy_of(last, tree).await,
+                None => None,
+            };
             if let Some(last) = last {
                 tracing::warn!(campaign = %id, "its files do not check: it goes on with the last ones that did");
                 *entry = Entry::Broken(Arc::new(Broken {
@@ -91,12 +96,38 @@ impl Engine {
         let Some(bytes) = self.store()?.bundle(hash).await? else {
             return Ok(None);
         };
+        let files = blocking(move || Tree::from_bytes(&bytes).ok()).await;
+        Ok(match files {
+            Some(files) => self.load_good(id, files).await.ok(),
+            None => None,
+        })
+    }
+
+    /// The last good files under the policy of now; `None`: they do not check with it, and are held.
+    async fn under_policy_of(&self, last: Arc<Loaded>, tree: &Tree) -> Option<Arc<Loaded>> {
+        if last.has_policy_of(tree) {
+            return Some(last);
+        }
+        let id = &last.campaign.id;
+        let files = last.files.with_file_of(POLICY_FILE, tree);
+        match self.load_good(id, files).await {
+            Ok(loaded) => Some(loaded),
+            Err(found) => {
+                let first = found.iter().next().map(ToString::to_string);
+                tracing::warn!(
+                    campaign = %id, error = first.unwrap_or_default(),
+                    "the last good files do not check under the policy as it is now"
+                );
+                None
+            }
+        }
+    }
+
+    async fn load_good(&self, id: &CampaignId, files: Tree) -> Result<Arc<Loaded>, Diagnostics> {
         let (id, folder) = (id.clone(), self.workspace.clone());
         let added = self.additions.clone();
-        let loaded = blocking(move || {
-            let files = Tree::from_bytes(&bytes).ok()?;
-            workspace::load_pinned(&files, &id, &folder, &BTreeMap::new(), &added).ok()
-        });
-        Ok(loaded.await.map(Arc::new))
+        blocking(move || workspace::load_pinned(&files, &id, &folder, &BTreeMap::new(), &added))
+            .await
+            .map(Arc::new)
     }
 }
