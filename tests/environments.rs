@@ -17,10 +17,26 @@ fn workspace() -> Workspace {
 fn an_environment_has_its_own_ledger_and_ways() {
     let workspace = workspace();
     let plan = workspace.run(["plan", "--env", "staging"]).code(0).stdout;
-    assert!(plan.starts_with("SAFETY: "), "{plan}");
-    workspace
+    assert!(
+        plan.starts_with("ENVIRONMENT: staging\n\nSAFETY: "),
+        "{plan}"
+    );
+    let plan = workspace.run(["plan", "--env", "staging", "--json"]).json();
+    assert_eq!(plan[0]["environment"], "staging");
+    let comment = ["plan", "--env", "staging", "--format", "markdown"];
+    let comment = workspace.run(comment).code(0).stdout;
+    assert!(
+        comment.contains(", environment <code>staging</code>\n"),
+        "{comment}"
+    );
+    let sent = workspace
         .run(["--env", "staging", "send", "a", "--yes"])
         .code(0);
+    assert!(
+        sent.stdout.starts_with("ENVIRONMENT: staging\n"),
+        "{}",
+        sent.stdout
+    );
     assert!(workspace.path("staging.db").exists());
     assert!(!workspace.path("campanile.db").exists());
     assert!(workspace.outbox().is_empty());

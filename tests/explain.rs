@@ -422,3 +422,142 @@ fn a_test_block_is_the_recipient_as_it_is() {
     workspace.run(["explain", "a", "9", "--as-test"]).code(2);
     workspace.run(["explain", "a", "--as-test"]).code(2);
 }
+
+#[test]
+fn whoever_it_is_the_test_holds() {
+    let audience = "[audience]\nsource = \"people\"\ncooldown = \"30d\"\nholdout = \"5%\"\nwhere = 'r.age >= 18'";
+    let policy = "fn never(r, campaign, channel) { if r.name.starts_with(\"Pol\") { \"her \\\"own\\\"\\nreasons\" } }\n";
+    let mut rows: Vec<String> = [
+        "1,ada@example.org,Ada \"\"q\"\",36",
+        "2,bob@example.org,Bob,17",
+        "4,cyd.example.org,Cyd,40",
+        "5,,Dee,41",
+        "6,eve@example.org,Eve,",
+        "8,gil@example.org,Gil,12",
+        "8,gil2@example.org,Gil twice,42",
+        "9,hal@example.org,Hal,50",
+        "10,ian@example.org,Ian,50",
+        "11,joy@example.org,Joy,50",
+        "12,pol@example.org,Pol,50",
+        "13,kim@example.org,Kim,50",
+        "17,Kim@Example.org,Kim again,50",
+        "15,lea@elsewhere.example,Lea,50",
+        "16,moe@example.org,Moe,50",
+    ]
+    .map(|row| match row.split_once("\"\"") {
+        // As CSV quotes.
+        Some(_) => row
+            .replacen(",Ada", ",\"Ada", 1)
+            .replacen(",36", "\",36", 1),
+        None => row.to_owned(),
+    })
+    .into();
+    rows.extend((100..200).map(|n| format!("{n},p{n}@example.org,Person,30")));
+    let rows: Vec<_> = rows.iter().map(String::as_str).collect();
+    let workspace = Workspace::new()
+        .more_settings(
+            "[limits]\nfrequency_cap = \"1/7d\"\n\n[safety]\nonly_to = [\"*@example.org\"]\n",
+        )
+        .people(&rows)
+        .campaign("a", audience)
+        .campaign("other", "[audience]\nsource = \"people\"\nkeys = \"16\"\n")
+        .file("scripts/policy.rhai", policy);
+    let add = |arguments: &[&str]| {
+        let add = ["suppress", "add"].iter().chain(arguments);
+        workspace.run(add).code(0);
+    };
+    add(&[
+        "--key",
+        "people:9",
+        "--topic",
+        "news",
+        "--reason",
+        "unsubscribed",
+    ]);
+    add(&["--key", "people:10", "--reason", "bounced"]);
+    add(&["joy@example.org", "--reason", "complained"]);
+    workspace.run(["send", "other", "--yes"]).code(0);
+    let keys = [
+        "1", "2", "4", "5", "6", "8", "9", "10", "11", "12", "13", "15", "16", "17",
+    ];
+    let held_out = (100..200).map(|n| n.to_string());
+    let held_out = held_out.into_iter().find(|key| {
+        let shown = workspace.run(["explain", "a", key, "--json"]).json();
+        shown["reason"] == "holdout"
+    });
+    let keys: Vec<&str> = keys.into_iter().chain(held_out.as_deref()).collect();
+    let block = |key: &str| {
+        workspace
+            .run(["explain", "a", key, "--as-test"])
+            .code(0)
+            .stdout
+    };
+    let blocks = |keys: &[&str]| keys.iter().map(|key| block(key) + "\n").collect::<String>();
+    let before = blocks(&keys);
+    // What was sent lately, and a run behind it.
+    workspace.run(["send", "a", "--yes"]).code(0);
+    let after = blocks(&["1", "8", "13"]);
+    for reason in [
+        "no_match",
+        "invalid_address",
+        "no_address",
+        "script_error",
+        "unsubscribed",
+        "suppressed",
+        "policy",
+        "safety",
+        "holdout",
+    ] {
+        assert!(
+            before.contains(&format!("reason = \"{reason}\"")),
+            "{reason}: {before}"
+        );
+    }
+    for reason in ["duplicate_address", "frequency_cap"] {
+        assert!(
+            before.contains(&format!("# Now it is skipped as {reason}: ")),
+            "{reason}: {before}"
+        );
+    }
+    assert_eq!(after.matches("reason = \"cooldown\"").count(), 3, "{after}");
+    let file = std::fs::read_to_string(workspace.path("campaigns/a.toml")).unwrap();
+    workspace.write("campaigns/a.toml", &format!("{file}\n{before}{after}"));
+    let ran = workspace.run(["test", "a"]);
+    assert_eq!(
+        ran.code,
+        Some(0),
+        "{}{}\n{before}{after}",
+        ran.stdout,
+        ran.stderr
+    );
+}
+
+#[test]
+fn the_cap_is_a_rule_with_its_figures() {
+    let workspace = Workspace::new()
+        .more_settings("[limits]\nfrequency_cap = \"2/7d\"\n")
+        .people(&PEOPLE[..1])
+        .campaign("a", "[audience]\nsource = \"people\"\ncooldown = \"none\"");
+    let cap = || {
+        let one = workspace
+            .run(["explain", "a", "1", "--json"])
+            .code(0)
+            .json();
+        let rules = one["rules"].as_array().unwrap();
+        let rule = rules
+            .iter()
+            .find(|rule| rule["rule"] == "frequency_cap")
+            .unwrap();
+        format!(
+            "{}: {}",
+            rule["verdict"].as_str().unwrap(),
+            rule["detail"].as_str().unwrap()
+        )
+    };
+    assert_eq!(cap(), "passed: it had none, of at most 2/7d of marketing");
+    workspace.run(["send", "a", "--yes", "--as", "one"]).code(0);
+    let had = |n| format!("it had {n}, its email address {n}, of at most 2/7d of marketing");
+    assert_eq!(cap(), format!("passed: {}", had(1)));
+    workspace.run(["send", "a", "--yes", "--as", "two"]).code(0);
+    assert_eq!(cap(), format!("stopped: {}", had(2)));
+}

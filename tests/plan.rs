@@ -116,6 +116,39 @@ fn a_plan_says_when_it_would_be_through_and_what_would_hold_it() {
     );
 }
 
+#[test]
+fn the_end_of_a_run_counts_its_pace_its_hours_and_its_rollout() {
+    let audience = "[audience]\nsource = \"people\"\n[schedule]\nat = 2030-01-01T19:30:00\ntimezone = \"Europe/Berlin\"\n";
+    let end = |more: &str| {
+        let workspace = Workspace::new()
+            .settings("[transports.main]\nkind = \"outbox\"\npath = \"outbox\"\nrate = \"10/1m\"\n")
+            .crowd(121)
+            .campaign("a", &format!("{audience}{more}"));
+        let shown = workspace.run(["plan", "a", "--sample", "0"]).code(0).stdout;
+        let line = shown
+            .lines()
+            .find(|line| line.contains("finishes"))
+            .unwrap_or_default();
+        line.split_whitespace()
+            .skip(1)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(end(""), "2030-01-01 19:42 +01:00 (main takes 10/1m)");
+    assert_eq!(
+        end("[pace]\nrate = \"60/1h\""),
+        "2030-01-01 21:30 +01:00 ([pace] 60/1h; main takes 10/1m)"
+    );
+    assert_eq!(
+        end("[pace]\nrate = \"60/1h\"\nwindow = \"08:00-20:00\"\ndays = \"Mon,Tue,Thu\""),
+        "2030-01-03 09:30 +01:00 ([pace] 60/1h; 08:00-20:00 Mon,Tue,Thu Europe/Berlin; main takes 10/1m)"
+    );
+    assert_eq!(
+        end("[rollout]\nfirst = 11\nwait = \"2h\""),
+        "2030-01-01 21:41 +01:00 (11 first, then a wait of 2h; main takes 10/1m)"
+    );
+}
+
 /// A workspace whose files are committed.
 fn committed(workspace: Workspace) -> Option<Workspace> {
     let workspace = workspace.file(".gitignore", "outbox\n*.db*\npeople.csv\n");
@@ -287,6 +320,29 @@ fn an_edit_is_told_by_whom_it_adds_and_drops() {
     ] {
         assert!(shown.contains(lines), "{lines}\n---\n{shown}");
     }
+}
+
+#[test]
+fn what_lies_beside_a_message_is_as_it_was() {
+    let workspace = Workspace::new()
+        .people(&PEOPLE)
+        .campaign("a", "{audience}")
+        .file("campaigns/terms.txt", "our terms")
+        .replace(
+            "campaigns/a.toml",
+            "[email]\n",
+            "[email]\nattachments = [\"terms.txt\"]\n",
+        );
+    let Some(workspace) = committed(workspace) else {
+        return;
+    };
+    let workspace = workspace.replace("campaigns/a.toml", "attachments = [\"terms.txt\"]\n", "");
+    std::fs::remove_file(workspace.path("campaigns/terms.txt")).unwrap();
+    let compared = base(&workspace, &["--json"]).json();
+    let a = &compared["campaigns"][0];
+    assert_eq!(a["before"]["to_send"], 6, "{a}");
+    assert_eq!(a["change"], "changed");
+    assert_eq!(a["note"], Value::Null, "{a}");
 }
 
 #[test]

@@ -1,12 +1,20 @@
-//! What `[safety]` of the settings keeps from everybody, said before anything else.
+//! Which settings are in force, and what their `[safety]` keeps from everybody: said before anything else.
 
 use serde_json::{Value, json};
 
 use super::{failure::Failure, print::Output};
-use crate::model::{Safety, mask};
+use crate::model::{EnvironmentName, Safety, mask};
 
 /// Says it, where there is anything.
-pub(super) fn safety(safety: &Safety, output: &mut Output) -> Result<(), Failure> {
+pub(super) fn settings_in_force(
+    environment: Option<&EnvironmentName>,
+    safety: &Safety,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    if let Some(environment) = environment {
+        output.title(format!("ENVIRONMENT: {environment}"))?;
+        output.line("")?;
+    }
     if !safety.is_on() {
         return Ok(());
     }

@@ -144,6 +144,7 @@ pub(super) fn plan() -> Plan {
             step(StepKind::Rule, "unsubscribed", 1_234, 766),
         ],
         outlook: Some(Outlook {
+            environment: None,
             starts: Some("2026-12-01T09:00:00+01:00".parse().unwrap()),
             finishes: Some("2026-12-01T09:20:33+01:00".parse().unwrap()),
             pace: "main takes 1/1s".to_owned(),

@@ -7,7 +7,7 @@ use super::{
     exit::Exit,
     failure::Failure,
     print::{Output, Table, by_name, effects_in_words, moment, thousands, zoned},
-    safety::safety,
+    safety::settings_in_force,
     signals,
 };
 use crate::{
@@ -65,11 +65,7 @@ fn show(report: &StatusReport, output: &mut Output) -> Result<(), Failure> {
         output.masked_json(report)?;
         return Ok(());
     }
-    if let Some(environment) = &report.environment {
-        output.title(format!("ENVIRONMENT: {environment}"))?;
-        output.line("")?;
-    }
-    safety(&report.safety, output)?;
+    settings_in_force(report.environment.as_ref(), &report.safety, output)?;
     campaigns(report, output)?;
     runs(report, output)?;
     transports(report, output)?;

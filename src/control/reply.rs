@@ -263,6 +263,9 @@ pub struct SendOffer {
     pub campaign: CampaignId,
     /// The occurrence's label.
     pub label: OccurrenceName,
+    /// The environment whose settings override the others.
+    #[serde(default)]
+    pub environment: Option<EnvironmentName>,
     /// What the settings keep from everybody, or send elsewhere.
     #[serde(default)]
     pub safety: Safety,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, FixedOffset};
+use chrono::{DateTime, FixedOffset, SecondsFormat};
 
 use crate::{
     model::{FieldType, SkipReason, SourceName, Value},
@@ -27,9 +27,14 @@ pub(super) struct Facts<'a> {
 pub(super) fn block(facts: &Facts<'_>) -> String {
     let (expectation, title) = expectation(facts);
     let key = &facts.explained.key;
-    let mut text = "[[test]]\n".to_owned();
+    let mut text = String::new();
+    if let Some((reason, others)) = needs_others(facts) {
+        let now = format!("# Now it is skipped as {reason}: a test knows nothing of {others}.\n");
+        text += &now;
+    }
+    text += "[[test]]\n";
     line(&mut text, "name", &string(&format!("{key} {title}")));
-    line(&mut text, "now", &facts.now.to_rfc3339());
+    line(&mut text, "now", &moment(facts.now));
     let recipient = &facts.one.recipient;
     if facts.first_source != Some(&recipient.source) {
         line(&mut text, "source", &string(recipient.source.as_str()));
@@ -58,6 +63,11 @@ fn line(text: &mut String, key: &str, value: &str) {
     writeln!(text, "{key} = {value}").expect("writing to memory");
 }
 
+/// A moment, in whole seconds: campaigns know no others.
+fn moment(at: DateTime<FixedOffset>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, false)
+}
+
 /// What happened to it before, as far as that decides.
 fn given(facts: &Facts<'_>) -> Vec<String> {
     let mut given = Vec::new();
@@ -76,9 +86,23 @@ fn given(facts: &Facts<'_>) -> Vec<String> {
         _ => {}
     }
     if let Some(at) = facts.last_sent.filter(|at| *at <= facts.now) {
-        given.push(format!("last_sent = {}", at.to_rfc3339()));
+        given.push(format!("last_sent = {}", moment(at)));
     }
     given
+}
+
+/// Why it is skipped, where that is because of other recipients or other campaigns, and whose.
+fn needs_others(facts: &Facts<'_>) -> Option<(SkipReason, &'static str)> {
+    let Outcome::Skipped { reason, .. } = &facts.explained.outcome else {
+        return None;
+    };
+    let others = match reason {
+        SkipReason::DuplicateAddress | SkipReason::DuplicateKey => "other recipients",
+        SkipReason::FrequencyCap => "other campaigns",
+        SkipReason::Cooldown if facts.last_sent.is_none() => "other campaigns",
+        _ => return None,
+    };
+    Some((*reason, others))
 }
 
 /// What is expected, and what the test is called for it.
@@ -93,11 +117,8 @@ fn expectation(facts: &Facts<'_>) -> (Vec<String>, String) {
     };
     match &facts.explained.outcome {
         Outcome::Included { channel, .. } => included(channel.as_str()),
-        // Alone, it has nobody before it.
-        Outcome::Skipped {
-            reason: SkipReason::DuplicateAddress | SkipReason::DuplicateKey,
-            ..
-        } => {
+        // Alone it gets it.
+        Outcome::Skipped { .. } if needs_others(facts).is_some() => {
             let ways = facts.one.ways.iter();
             let channel = ways.map(|way| way.channel.as_str()).next();
             included(channel.unwrap_or("email"))

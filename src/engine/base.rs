@@ -18,12 +18,15 @@ use crate::{
     model::{CampaignId, SourceName},
     plan::{self, Checked, Comparison, Found, Plan},
     source::Source,
-    workspace::{Entry, Loaded, Revision, RevisionError, Settings, Snapshot, Tree, load_settings},
+    workspace::{
+        Entry, Loaded, POLICY_FILE, Revision, RevisionError, Settings, Snapshot, Tree,
+        load_settings,
+    },
 };
 
 use super::{
     Engine, loading,
-    planning::next_occurrence,
+    outlook::due,
     preview::{address, no_address},
 };
 
@@ -165,7 +168,8 @@ impl Engine {
                 .await?;
             let occurrence = request.occurrence.clone();
             let (mut plan, everybody) = plan::work_out_everybody(request).await?;
-            plan.outlook = Some(self.outlook(loaded, &occurrence, &plan).await?);
+            let due = due(loaded, &occurrence, now);
+            plan.outlook = Some(self.outlook(loaded, due, &plan).await?);
             is = Some((plan, everybody));
         }
         let mut was = None;
@@ -202,7 +206,7 @@ impl Engine {
         let own_data = |name| base.own_data.contains(name);
         is.content_digest == was.content_digest
             && settings.filter(|path| !path.contains('/')).all(same_file)
-            && same_file("scripts/policy.rhai")
+            && same_file(POLICY_FILE)
             && !is.campaign.audience.sources.iter().any(own_data)
     }
 
@@ -214,7 +218,7 @@ impl Engine {
         sample: usize,
         now: DateTime<Utc>,
     ) -> Result<plan::Request, Refused> {
-        let occurrence = next_occurrence(loaded, now);
+        let occurrence = self.next_occurrence(loaded, now).await?;
         Ok(plan::Request {
             sources: sources(loaded, settings)?,
             now: occurrence.due,
@@ -232,7 +236,7 @@ impl Engine {
     ) -> Result<plan::Request, Refused> {
         let settings = base.snapshot.settings.as_ref();
         let settings = settings.expect("without settings no campaign checks");
-        let occurrence = next_occurrence(loaded, now);
+        let occurrence = self.next_occurrence(loaded, now).await?;
         let zoned = self.zoned(loaded, &occurrence).await?;
         Ok(plan::Request {
             zoned,

@@ -246,6 +246,7 @@ impl Engine {
             rollout: None,
             stop_if: None,
             cooldown_group: None,
+            waits: false,
             queues: Vec::new(),
             effects: Vec::new(),
         };

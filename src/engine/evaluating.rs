@@ -12,11 +12,7 @@ use crate::{
     workspace::{self, Loaded},
 };
 
-use super::{
-    Engine,
-    loading::blocking,
-    planning::{manual, next_occurrence},
-};
+use super::{Engine, loading::blocking, planning::manual};
 
 /// What errors call the expression.
 const EXPRESSION: &str = "expression";
@@ -91,7 +87,7 @@ impl Engine {
             return Ok(Evaluated::Unsound(found));
         };
         let (facts, history) = (
-            self.facts(loaded.as_deref()),
+            self.facts(loaded.as_deref()).await?,
             self.history(loaded.as_deref()),
         );
         if let Some(key) = evaluation.recipient {
@@ -167,12 +163,12 @@ impl Engine {
     }
 
     /// What the expression knows of the run: the campaign's next, at this moment.
-    fn facts(&self, loaded: Option<&Loaded>) -> RunFacts {
+    async fn facts(&self, loaded: Option<&Loaded>) -> Result<RunFacts, Refused> {
         let now = self.clock.now();
-        match loaded {
+        Ok(match loaded {
             Some(loaded) => RunFacts {
                 campaign: loaded.campaign.id.clone(),
-                occurrence: next_occurrence(loaded, now).name,
+                occurrence: self.next_occurrence(loaded, now).await?.name,
                 now,
                 zone: loaded.zone.clone(),
             },
@@ -182,7 +178,7 @@ impl Engine {
                 now,
                 zone: self.settings().default_timezone.clone(),
             },
-        }
+        })
     }
 
     fn history(&self, loaded: Option<&Loaded>) -> Arc<dyn History> {

@@ -15,7 +15,6 @@ use crate::{
 
 use super::{
     Engine,
-    planning::next_occurrence,
     preview::{address, no_address},
 };
 
@@ -50,7 +49,7 @@ impl Engine {
         &self,
         loaded: &Arc<Loaded>,
     ) -> Result<(plan::Request, Occurrence), Refused> {
-        let occurrence = next_occurrence(loaded, self.clock.now());
+        let occurrence = self.next_occurrence(loaded, self.clock.now()).await?;
         let request = plan::Request {
             now: occurrence.due,
             occurrence: occurrence.clone(),

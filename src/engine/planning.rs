@@ -8,17 +8,19 @@ use crate::{
     control::{Refused, RefusedKind},
     message::{EmailTemplate, payload::Layout},
     model::{
-        CampaignId, Channel, Cooldown, HoldReason, Occurrence, OccurrenceName, Run, RunId,
-        RunState, Totals,
+        Campaign, CampaignId, Channel, Cooldown, HoldReason, Occurrence, OccurrenceName, Run,
+        RunId, RunState, Totals,
     },
     plan::{self, Plan, PlanError},
     schedule,
     source::{Source, SourceError},
-    store::{CooldownGroup, NewRun, Opened, RunFilter, Seal},
+    store::{NewRun, Opened, RunFilter, Seal},
     workspace::{Entry, Loaded},
 };
 
-use super::{Engine, gate::Gate, lifecycle::Standing, loading::blocking, status::never_due};
+use super::{
+    Engine, gate::Gate, lifecycle::Standing, loading::blocking, outlook::due, status::never_due,
+};
 
 /// A run that is to be planned.
 pub(super) struct Order {
@@ -63,7 +65,7 @@ impl Engine {
     pub async fn plan(&self, id: &CampaignId, sample: usize) -> Result<Plan, Refused> {
         let loaded = self.loaded(id)?;
         let now = self.clock.now();
-        let occurrence = next_occurrence(&loaded, now);
+        let occurrence = self.next_occurrence(&loaded, now).await?;
         let zoned = self.zoned(&loaded, &occurrence).await?;
         let request = plan::Request {
             now: occurrence.due,
@@ -74,7 +76,8 @@ impl Engine {
         };
         let mut plan = plan::work_out_with_funnel(request).await?;
         self.hold_for_tests(&loaded, &mut plan).await;
-        plan.outlook = Some(self.outlook(&loaded, &occurrence, &plan).await?);
+        let due = due(&loaded, &occurrence, now);
+        plan.outlook = Some(self.outlook(&loaded, due, &plan).await?);
         plan.problems.extend(self.never_goes_out(&loaded).await?);
         Ok(plan)
     }
@@ -99,7 +102,7 @@ impl Engine {
         Ok(never_due(loaded, record.as_ref(), &runs, self.clock.now()))
     }
 
-    /// A plan that is not frozen.
+    /// A plan that is not frozen, of a run that starts when somebody asks.
     pub(super) async fn look(
         &self,
         loaded: &Arc<Loaded>,
@@ -116,6 +119,7 @@ impl Engine {
         };
         let mut plan = plan::work_out(request).await?;
         self.hold_for_tests(loaded, &mut plan).await;
+        plan.outlook = Some(self.outlook(loaded, None, &plan).await?);
         Ok(plan)
     }
 
@@ -135,7 +139,7 @@ impl Engine {
         Ok(plan::Request {
             loaded: loaded.clone(),
             sources: self.sources(loaded)?,
-            occurrence: next_occurrence(loaded, now),
+            occurrence: self.next_occurrence(loaded, now).await?,
             now,
             identity: self.identity.clone(),
             safety: self.settings().safety.clone(),
@@ -221,6 +225,27 @@ impl Engine {
         loaded.campaign.audience.sources.iter().map(open).collect()
     }
 
+    /// The occurrence that a plan is about: the next one of the schedule, else one that somebody asks for now. Its label is one
+    /// that is still free, for what was sent under the usual one counts as sent before.
+    pub(super) async fn next_occurrence(
+        &self,
+        loaded: &Loaded,
+        now: DateTime<Utc>,
+    ) -> Result<Occurrence, Refused> {
+        let schedule = loaded.campaign.schedule.as_ref();
+        if let Some(scheduled) = schedule.and_then(|schedule| schedule::next(schedule, now)) {
+            return Ok(scheduled);
+        }
+        let mut name = manual();
+        let mut number = 1;
+        while self.run_of_any(&loaded.campaign.id, &name).await?.is_some() {
+            number += 1;
+            name = OccurrenceName::label(&format!("manual-{number}"))
+                .expect("a word and a number are a label");
+        }
+        Ok(Occurrence { name, due: now })
+    }
+
     /// Opens the run of an occurrence, plans it, freezes the plan. Refused where the occurrence has a run already: nobody
     /// gets it twice.
     pub(super) async fn start_run(self: &Arc<Self>, order: Order) -> Result<Run, Refused> {
@@ -246,7 +271,8 @@ impl Engine {
             layout: layout.as_ref().map(Layout::to_text).unwrap_or_default(),
             rollout: loaded.campaign.rollout,
             stop_if: loaded.campaign.stop_if,
-            cooldown_group: cooldown_group(&loaded),
+            cooldown_group: loaded.campaign.audience.cooldown_group.clone(),
+            waits: has_cooldown(&loaded.campaign),
             queues: queues(&loaded),
             effects: loaded.campaign.after.kinds(),
         };
@@ -464,16 +490,11 @@ fn queues(loaded: &Loaded) -> Vec<(Channel, crate::model::TransportName)> {
         .collect()
 }
 
-/// The group that a run of the campaign shares its cooldown with.
-fn cooldown_group(loaded: &Loaded) -> Option<CooldownGroup> {
-    let campaign = &loaded.campaign;
-    let cooldown = campaign.audience.cooldown;
-    let cooldown =
-        cooldown.unwrap_or_else(|| schedule::default_cooldown(campaign.schedule.as_ref()));
-    Some(CooldownGroup {
-        name: campaign.audience.cooldown_group.clone()?,
-        waits: cooldown != Cooldown::None,
-    })
+/// Whether a run of the campaign spares those who had another lately.
+fn has_cooldown(campaign: &Campaign) -> bool {
+    let own = campaign.audience.cooldown;
+    let cooldown = own.unwrap_or_else(|| schedule::default_cooldown(campaign.schedule.as_ref()));
+    cooldown != Cooldown::None
 }
 
 /// The refusal of an occurrence that has a run: what to do depends on whether that is over.
@@ -497,19 +518,6 @@ pub(super) fn sent_already(run: &Run) -> Refused {
         RefusedKind::Held,
         format!("{campaign} has run {id} for `{label}` already ({state}): {help}"),
     )
-}
-
-/// The occurrence that a plan is about: the next one of the schedule, else one asked for now.
-pub(super) fn next_occurrence(loaded: &Loaded, now: DateTime<Utc>) -> Occurrence {
-    let scheduled = loaded
-        .campaign
-        .schedule
-        .as_ref()
-        .and_then(|schedule| schedule::next(schedule, now));
-    scheduled.unwrap_or_else(|| Occurrence {
-        name: manual(),
-        due: now,
-    })
 }
 
 /// The label of a run that is asked for without one.

@@ -17,10 +17,7 @@ use crate::{
     workspace::Loaded,
 };
 
-use super::{
-    Engine,
-    planning::{next_occurrence, sent_already},
-};
+use super::{Engine, planning::sent_already};
 
 impl Engine {
     /// The message of the first or the named recipient.
@@ -39,7 +36,7 @@ impl Engine {
             let words = format!("{id} is not translated: `--locale` makes no difference");
             return Err(Refused::new(RefusedKind::Usage, words));
         }
-        let occurrence = next_occurrence(&loaded, self.clock.now());
+        let occurrence = self.next_occurrence(&loaded, self.clock.now()).await?;
         let one = self.one(&loaded, recipient).await?;
         let address = address(&one);
         let to = address.clone().unwrap_or_else(no_address);
@@ -99,6 +96,7 @@ impl Engine {
         Ok(SendOffer {
             campaign: id.clone(),
             label: occurrence.name,
+            environment: self.environment.clone(),
             safety: self.settings().safety.clone(),
             plan,
             name: loaded.campaign.name.clone(),

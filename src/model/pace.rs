@@ -122,6 +122,38 @@ impl fmt::Display for Hours {
     }
 }
 
+impl fmt::Display for Days {
+    /// As it is written: `Mon-Fri`, `Mon,Wed`, `Mon,Fri-Sun`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let days = std::iter::successors(Some(Weekday::Mon), |day| Some(day.succ())).take(7);
+        let days: Vec<_> = days.collect();
+        let spans = days.chunk_by(|a, b| self.has(*a) == self.has(*b));
+        let mut separator = "";
+        for span in spans.filter(|span| self.has(span[0])) {
+            let (first, last) = (span[0], span[span.len() - 1]);
+            write!(f, "{separator}{first}")?;
+            match span.len() {
+                1 => {}
+                2 => write!(f, ",{last}")?,
+                _ => write!(f, "-{last}")?,
+            }
+            separator = ",";
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Window {
+    /// `08:00-20:00 Mon-Fri`; without the days where it is all of them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.hours.fmt(f)?;
+        if self.days != Days::ALL {
+            write!(f, " {}", self.days)?;
+        }
+        Ok(())
+    }
+}
+
 from_toml_string!(Hours, Days);
 
 #[cfg(test)]
@@ -158,6 +190,15 @@ mod tests {
         assert_eq!(all("Mon-Fri"), "Mon Tue Wed Thu Fri");
         assert_eq!(all("mon, Wednesday"), "Mon Wed");
         assert_eq!(all("Sat-Mon,Thu"), "Mon Thu Sat Sun");
+        for text in [
+            "Mon-Fri",
+            "Mon,Wed",
+            "Mon,Thu,Sat,Sun",
+            "Tue,Fri-Sun",
+            "Mon-Sun",
+        ] {
+            assert_eq!(text.parse::<Days>().unwrap().to_string(), text);
+        }
         for text in ["", "Mo", "Mon-", "Mon,,Tue", "weekdays"] {
             assert!(text.parse::<Days>().is_err(), "{text}");
         }

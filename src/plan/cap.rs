@@ -59,7 +59,18 @@ impl Capped {
 
     /// Whether the recipient with this hash has had enough. Hashes must come in order; the same may come again.
     pub(super) fn recipient(&mut self, hash: [u8; 16]) -> Result<bool, StoreError> {
-        Ok(self.recipients.had(hash)? >= self.most)
+        Ok(self.recipient_had(hash)? >= self.most)
+    }
+
+    /// How many that recipient had, under the same rule.
+    pub(super) fn recipient_had(&mut self, hash: [u8; 16]) -> Result<u64, StoreError> {
+        self.recipients.had(hash)
+    }
+
+    /// How many one address had.
+    pub(super) fn address_had(&self, address: AddressHash) -> Result<u64, StoreError> {
+        let had = self.store.had_by_address(vec![address], self.since);
+        Ok(self.runtime.block_on(had)?.into_iter().sum())
     }
 
     /// How many more each of these addresses may have. They come sorted.

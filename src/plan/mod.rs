@@ -70,7 +70,7 @@ pub use explain::{Explained, Outcome, Rule, Verdict, explain};
 pub use funnel::{Step, StepKind};
 pub use history::LedgerHistory;
 pub use one::{Checked, Found, check_given, check_one, first_matching};
-pub use outlook::{Hold, Opening, Outlook, last_begins};
+pub use outlook::{Hold, Outlook};
 pub use reach::{Address, Unreachable, Way};
 pub use survey::{Counted, Survey, Surveyed, find, survey};
 pub use zones::{ZoneShare, Zoned};

@@ -448,20 +448,14 @@ pub struct NewRun {
     /// The shares that hold it.
     pub stop_if: Option<StopIf>,
     /// The group that its campaign shares the cooldown with.
-    pub cooldown_group: Option<CooldownGroup>,
+    pub cooldown_group: Option<String>,
+    /// Whether it spares those who had another run of its campaign, or of the group, since it was planned; else only the others
+    /// spare those who had this one.
+    pub waits: bool,
     /// The transport of each channel that the campaign may use: a queue is made for each.
     pub queues: Vec<(Channel, TransportName)>,
     /// What follows each delivery that is sent: its effects are made with its outcome.
     pub effects: Vec<EffectKind>,
-}
-
-/// A run as a member of its campaign's cooldown group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CooldownGroup {
-    /// The group's name.
-    pub name: String,
-    /// Whether it spares those who had another of the group; else only the others spare those who had this one.
-    pub waits: bool,
 }
 
 /// What came of opening a run.

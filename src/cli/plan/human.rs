@@ -6,7 +6,7 @@ use crate::{
     cli::{
         failure::Failure,
         print::{Facts, Output, Table, by_name, plural, thousands, zoned, zones},
-        safety::safety,
+        safety::settings_in_force,
     },
     control::{Compared, ComparedCampaign},
     plan::{Cause, Comparison, Moved, Outlook, Plan, Sample, Step, StepKind},
@@ -23,7 +23,9 @@ pub(super) fn plans(plans: &[Plan], output: &mut Output) -> Result<(), Failure> 
         output.note("there is no campaign to plan")?;
     }
     if let Some(plan) = plans.first() {
-        safety(&plan.safety, output)?;
+        let outlook = plan.outlook.as_ref();
+        let environment = outlook.and_then(|outlook| outlook.environment.as_ref());
+        settings_in_force(environment, &plan.safety, output)?;
     }
     for (at, plan) in plans.iter().enumerate() {
         if at > 0 {
@@ -68,14 +70,18 @@ fn show(plan: &Plan, output: &mut Output) -> Result<(), Failure> {
     samples(&plan.sample, output)
 }
 
+/// When it would be through, and by what.
+pub(in crate::cli) fn finishes(outlook: &Outlook) -> String {
+    match outlook.finishes {
+        Some(at) => format!("{} ({})", zoned(at), outlook.pace),
+        None if outlook.pace.is_empty() => String::new(),
+        None => format!("no end in sight ({})", outlook.pace),
+    }
+}
+
 fn add_outlook(outlook: &Outlook, facts: &mut Facts) {
     facts.add("starts", outlook.starts.map(zoned).unwrap_or_default());
-    if let Some(finishes) = outlook.finishes {
-        facts.add(
-            "finishes",
-            format!("{} ({})", zoned(finishes), outlook.pace),
-        );
-    }
+    facts.add("finishes", finishes(outlook));
     let holds: Vec<_> = outlook
         .holds
         .iter()

@@ -57,6 +57,7 @@ fn object(plan: &Plan, unmasked: bool) -> Value {
         "skipped": plan.skipped, "hold": plan.hold, "hold_words": plan.hold_words, "funnel": funnel,
         "safety": safety::object(&plan.safety, unmasked),
         "zones": plan.zones, "unknown_zones": plan.unknown_zones,
+        "environment": outlook.and_then(|outlook| outlook.environment.as_ref()),
         "starts": outlook.and_then(|outlook| outlook.starts),
         "finishes": outlook.and_then(|outlook| outlook.finishes),
         "holds": outlook.map(|outlook| &outlook.holds),

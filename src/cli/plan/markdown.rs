@@ -27,7 +27,10 @@ const LONGEST: usize = 60_000;
 /// Plans, one after the other.
 pub(super) fn plans(plans: &[Plan], unmasked: bool) -> String {
     let look = Look { unmasked };
-    let mut text = "### Campanile: who would get what\n\n".to_owned();
+    let mut text = format!(
+        "### Campanile: who would get what{}\n\n",
+        of_environment(plans.iter())
+    );
     text += "| campaign | occurrence | to send | skipped | would be held |\n";
     text += "|---|---|---:|---|---|\n";
     for plan in plans {
@@ -51,9 +54,15 @@ pub(super) fn compared(compared: &Compared, unmasked: bool) -> String {
     let look = Look { unmasked };
     let commit = compared.commit.get(..12).unwrap_or(&compared.commit);
     let mut text = format!(
-        "### Campanile: what changes since {} ({})\n\n",
+        "### Campanile: what changes since {} ({}){}\n\n",
         code(&compared.revision),
-        code(commit)
+        code(commit),
+        of_environment(
+            compared
+                .campaigns
+                .iter()
+                .filter_map(|one| one.plan.as_ref())
+        )
     );
     let (shown, unchanged): (Vec<_>, Vec<_>) = compared
         .campaigns
@@ -96,6 +105,14 @@ pub(super) fn compared(compared: &Compared, unmasked: bool) -> String {
         );
     }
     with_sections(text, shown.iter().map(|one| look.campaign(one)))
+}
+
+/// Whose settings these plans are made with, where an environment has its own.
+fn of_environment<'a>(mut plans: impl Iterator<Item = &'a Plan>) -> String {
+    let environment = plans.find_map(|plan| plan.outlook.as_ref()?.environment.as_ref());
+    environment.map_or_else(String::new, |name| {
+        format!(", environment {}", code(name.as_str()))
+    })
 }
 
 /// Sections behind a text, as many as fit.

@@ -17,7 +17,7 @@ use crate::{
     workspace::Location,
 };
 
-pub(super) use human::{counted, samples};
+pub(super) use human::{counted, finishes, samples};
 
 /// The arguments of `plan`.
 #[derive(Debug, clap::Args)]
@@ -179,7 +179,7 @@ mod tests {
             "by_channel": { "email": 1_234, "sms": 0, "letter": 0 },
             "reachable": { "email": 1_990, "sms": 0, "letter": 0 },
             "by_locale": {},
-            "skipped": { "unsubscribed": 766 }, "hold": "too_many", "hold_words": null, "safety": null, "zones": [], "unknown_zones": 0,
+            "skipped": { "unsubscribed": 766 }, "hold": "too_many", "hold_words": null, "safety": null, "zones": [], "unknown_zones": 0, "environment": null,
             "funnel": [
                 { "step": "source", "kind": "source", "left": 10_000, "dropped": 0 },
                 { "step": "r.status == \"active\"", "kind": "clause", "left": 2_000, "dropped": 8_000 },

@@ -57,21 +57,33 @@ impl Table {
 
 /// What is known about one thing, a line each, indented.
 #[derive(Default)]
-pub(in crate::cli) struct Facts(Vec<(&'static str, String)>);
+pub(in crate::cli) struct Facts {
+    facts: Vec<(&'static str, String)>,
+    width: usize,
+}
 
 impl Facts {
+    /// In line with facts above them, whose longest name is this.
+    pub(in crate::cli) fn below(longest: &str) -> Self {
+        Self {
+            facts: Vec::new(),
+            width: longest.len(),
+        }
+    }
+
     /// Adds one. An empty one is left out.
     pub(in crate::cli) fn add(&mut self, name: &'static str, fact: impl Into<String>) {
         let fact = fact.into();
         if !fact.is_empty() {
-            self.0.push((name, fact));
+            self.width = self.width.max(name.len());
+            self.facts.push((name, fact));
         }
     }
 
     /// The lines.
     pub(in crate::cli) fn lines(self) -> impl Iterator<Item = String> {
-        let width = self.0.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-        self.0.into_iter().map(move |(name, fact)| {
+        let width = self.width;
+        self.facts.into_iter().map(move |(name, fact)| {
             let fact = fact.replace('\n', &format!("\n{:1$}", "", width + 4));
             format!("  {name:width$}  {fact}")
         })

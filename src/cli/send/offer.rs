@@ -3,9 +3,9 @@
 use crate::{
     cli::{
         failure::Failure,
-        plan::{counted, samples},
+        plan::{counted, finishes, samples},
         print::{Facts, Output, by_name, plural, thousands, zoned},
-        safety::safety,
+        safety::settings_in_force,
     },
     control::{RunStatus, SendOffer},
     model::Totals,
@@ -13,7 +13,7 @@ use crate::{
 
 /// Shows what would happen; without a plan, what is about to.
 pub(super) fn show(offer: &SendOffer, output: &mut Output) -> Result<(), Failure> {
-    safety(&offer.safety, output)?;
+    settings_in_force(offer.environment.as_ref(), &offer.safety, output)?;
     output.title(format!(
         "{} ({}), occurrence {}",
         offer.name, offer.campaign, offer.label
@@ -40,6 +40,10 @@ pub(super) fn show(offer: &SendOffer, output: &mut Output) -> Result<(), Failure
     add_totals(&mut facts, &plan.totals, by_name(counted(&plan.skipped)));
     let channels = by_name(counted(&plan.by_channel));
     facts.add("channels", channels);
+    facts.add(
+        "finishes",
+        plan.outlook.as_ref().map(finishes).unwrap_or_default(),
+    );
     for problem in &plan.problems {
         facts.add("problem", problem.as_str());
     }
@@ -47,18 +51,21 @@ pub(super) fn show(offer: &SendOffer, output: &mut Output) -> Result<(), Failure
         output.line(line)?;
     }
     samples(&plan.sample, output)?;
-    if let Some(hold) = plan.hold {
+    let holds = plan.outlook.iter().flat_map(|outlook| &outlook.holds);
+    let holds: Vec<_> = holds
+        .map(|hold| format!("  {}: {}", hold.reason, hold.help))
+        .collect();
+    if !holds.is_empty() {
         output.line("")?;
-        output.line(format!(
-            "The run will be held ({hold}): nothing leaves until `campanile resume` lets it go."
-        ))?;
+        output.line("The run will be held, and nothing leaves until a person lets it go (`campanile status` says how):")?;
+        holds.into_iter().try_for_each(|hold| output.line(hold))?;
     }
     Ok(())
 }
 
 /// Shows the plan of a run that nobody looked at before.
 pub(super) fn show_planned(run: &RunStatus, output: &mut Output) -> Result<(), Failure> {
-    let mut facts = Facts::default();
+    let mut facts = Facts::below("template");
     let skipped = run.skipped.iter().map(|(reason, n)| (reason, *n));
     add_totals(&mut facts, &run.totals, by_name(skipped));
     facts.lines().try_for_each(|line| output.line(line))?;

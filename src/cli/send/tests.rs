@@ -14,6 +14,7 @@ fn offer() -> SendOffer {
     SendOffer {
         campaign: "billing/renewal".parse().unwrap(),
         label: OccurrenceName::label("manual").unwrap(),
+        environment: None,
         safety: crate::model::Safety::default(),
         plan: Some(plan()),
         name: "Renewal reminder".to_owned(),
@@ -86,12 +87,14 @@ async fn what_was_shown_and_confirmed_is_what_is_sent() {
       skipped   unsubscribed 766
       to send   1,234
       channels  email 1,234
+      finishes  2026-12-01 09:20 +01:00 (main takes 1/1s)
       problem   line 7, column "email": "ada@example.org x" is not one
 
     KEY  CHANNEL  ADDRESS          VARIABLES
     A1   email    ada@example.org  first_name=Ada, contact=ada@example.org
 
-    The run will be held (too_many): nothing leaves until `campanile resume` lets it go.
+    The run will be held, and nothing leaves until a person lets it go (`campanile status` says how):
+      too_many: 1,234 to send, more than max_recipients
     "#);
     assert!(summary.contains("finished"));
     assert!(
@@ -152,9 +155,9 @@ async fn what_nobody_looks_at_is_planned_once() {
       audience  r.status == "active" &&
                 r.age > 3
       time      2026-12-01 09:00 +01:00
-      source   10 recipients, 5 match
-      skipped  cooldown 2
-      to send  1,234
+      source    10 recipients, 5 match
+      skipped   cooldown 2
+      to send   1,234
     "#);
 }
 

@@ -131,6 +131,7 @@ impl Ledger {
             asked: false,
             expires_at: None,
             cooldown_group: None,
+            waits: false,
             rollout: None,
             stop_if: None,
             effects: Vec::new(),

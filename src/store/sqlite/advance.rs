@@ -267,7 +267,7 @@ impl<'c> Step<'c> {
         }
         let db = self.db;
         if let Some(gate) = self.gate(run)?
-            && gate.had_of_group(db, &row)?
+            && gate.had_a_sibling(db, &row)?
         {
             return self.skip(id, &row, SkipReason::Cooldown, None);
         }

@@ -1,5 +1,4 @@
-//! How many messages somebody had: for the cap over all marketing campaigns, and for cooldown groups while runs are sent side by
-//! side.
+//! How many messages somebody had: for the cap over all marketing campaigns, and for cooldowns while runs are sent side by side.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, params};
@@ -73,17 +72,18 @@ pub(super) fn at_work(db: &Connection, but: RunId, since: DateTime<Utc>) -> Resu
     Ok(runs.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The other runs of a cooldown group that were at work after a moment.
-pub(super) fn group_at_work(
+/// The other runs of a run's campaign, and of its cooldown group, that were at work after a moment.
+pub(super) fn siblings_at_work(
     db: &Connection,
-    group: &str,
-    but: RunId,
+    run: RunId,
     since: DateTime<Utc>,
 ) -> Result<Vec<RunId>> {
     let mut runs = db.prepare_cached(
-        "SELECT id FROM run WHERE (ended_at IS NULL OR ended_at > ?1) AND begun AND cooldown_group = ?2 AND id <> ?3",
+        "SELECT other.id FROM run AS own CROSS JOIN run AS other
+         WHERE own.id = ?1 AND (other.ended_at IS NULL OR other.ended_at > ?2) AND other.begun AND other.id <> own.id
+             AND (other.campaign = own.campaign OR other.cooldown_group = own.cooldown_group)",
     )?;
-    let runs = runs.query_map(params![At(since), group, Id(but)], |row| {
+    let runs = runs.query_map(params![Id(run), At(since)], |row| {
         Ok(row.get::<_, Id<_>>(0)?.0)
     })?;
     Ok(runs.collect::<rusqlite::Result<_>>()?)

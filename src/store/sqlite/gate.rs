@@ -26,8 +26,8 @@ pub(super) struct Gate {
     pub(super) opened_at: DateTime<Utc>,
     /// The other marketing runs at work since this one was opened, where it was asked for.
     others: Option<Rc<[RunId]>>,
-    /// The other runs at work since then that it spares its recipients for, where it has a cooldown group.
-    group: Rc<[RunId]>,
+    /// The other runs at work since then of its campaign, and of its cooldown group, where it has a cooldown.
+    siblings: Rc<[RunId]>,
     /// What may begin before the run pauses, where it goes out in parts.
     pub(super) first_part: Option<FirstPart>,
     /// What came in, where the run has shares that hold it.
@@ -48,7 +48,7 @@ impl Gate {
     pub(super) fn read(db: &Connection, run: RunId) -> Result<Option<Self>> {
         let mut gate = db.prepare_cached(
             "SELECT run.state, campaign.stopped_at IS NOT NULL, run.topic, run.purpose, run.begun, run.opened_at,
-                 run.rollout, run.to_send, run.stop_if IS NOT NULL, CASE WHEN run.waits THEN run.cooldown_group END,
+                 run.rollout, run.to_send, run.stop_if IS NOT NULL, run.waits,
                  EXISTS (SELECT 1 FROM view_run WHERE view_run.run = run.id), run.effects
              FROM run LEFT JOIN campaign ON campaign.id = run.campaign WHERE run.id = ?1",
         )?;
@@ -64,28 +64,28 @@ impl Gate {
                 keeps_views: row.get(10)?,
                 opened_at: row.get::<_, At>(5)?.0,
                 others: None,
-                group: Rc::default(),
+                siblings: Rc::default(),
                 first_part: None,
                 watched: row.get::<_, bool>(8)?.then(Watched::default),
                 effects: row.get(11)?,
             };
-            Ok((gate, rollout, to_send, row.get::<_, Option<String>>(9)?))
+            Ok((gate, rollout, to_send, row.get::<_, bool>(9)?))
         });
-        let Some((mut gate, rollout, to_send, group)) = gate.optional()? else {
+        let Some((mut gate, rollout, to_send, waits)) = gate.optional()? else {
             return Ok(None);
         };
         if let Some(rollout) = rollout {
             gate.first_part = Some(FirstPart::read(db, run, &rollout, to_send)?);
         }
-        if let Some(group) = group {
-            gate.group = cap::group_at_work(db, &group, run, gate.opened_at)?.into();
+        if waits {
+            gate.siblings = cap::siblings_at_work(db, run, gate.opened_at)?.into();
         }
         Ok(Some(gate))
     }
 
-    /// Whether the recipient had another run of the cooldown group since this one was planned: the plan could not know.
-    pub(super) fn had_of_group(&self, db: &Connection, row: &Standing) -> Result<bool> {
-        let had = cap::by_recipient(db, row.recipient, &self.group, self.opened_at)?;
+    /// Whether the recipient had another of these since this one was planned: the plan could not know.
+    pub(super) fn had_a_sibling(&self, db: &Connection, row: &Standing) -> Result<bool> {
+        let had = cap::by_recipient(db, row.recipient, &self.siblings, self.opened_at)?;
         Ok(had > 0)
     }
 

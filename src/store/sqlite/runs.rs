@@ -49,8 +49,8 @@ pub(super) fn open(
                 new.expires_at.map(At),
                 new.rollout.as_ref().map(guards::to_text).transpose()?,
                 new.stop_if.as_ref().map(guards::to_text).transpose()?,
-                new.cooldown_group.as_ref().map(|group| &group.name),
-                new.cooldown_group.as_ref().is_some_and(|group| group.waits),
+                new.cooldown_group.as_deref(),
+                new.waits,
                 effects::bits(&new.effects)
             ],
             record,
@@ -91,8 +91,8 @@ pub(super) fn renew(db: &Connection, run: RunId, new: &NewRun) -> Result<Run> {
                 new.expires_at.map(At),
                 new.rollout.as_ref().map(guards::to_text).transpose()?,
                 new.stop_if.as_ref().map(guards::to_text).transpose()?,
-                new.cooldown_group.as_ref().map(|group| &group.name),
-                new.cooldown_group.as_ref().is_some_and(|group| group.waits),
+                new.cooldown_group.as_deref(),
+                new.waits,
                 effects::bits(&new.effects)
             ],
             record,

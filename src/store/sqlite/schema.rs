@@ -77,7 +77,7 @@ CREATE TABLE suppression (
 ///
 /// `run.over_limit` is the limit that the plan exceeds; `asked`: by a person, not by the schedule. `history`: the campaign took over
 /// what was known of the other. `cooldown_group` is what a group shares its cooldown with, `run.waits` whether the run is one that
-/// spares the others' recipients; `run_by_end` serves caps. `rollout`, `goes_on_at`, `stop_if`, `toll_base`, `no_mailbox` and
+/// spares the recipients of others, those of its own campaign among them; `run_by_end` serves caps. `rollout`, `goes_on_at`, `stop_if`, `toll_base`, `no_mailbox` and
 /// `unsubscribed` are a run's guards and what they count beside the counters; `meta.overwrites`: the file has overwritten what it
 /// deleted from its beginning.
 ///

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     model::{Rollout, RolloutPart, Run, StopIf},
-    store::{Cap, CooldownGroup},
+    store::Cap,
 };
 
 /// A run of a campaign with as many recipients, and guards.
@@ -298,10 +298,8 @@ async fn the_last_check_knows_the_cooldown_group() {
     let ledger = Ledger::new().await;
     let member = |campaign: &str, group: &str, waits| NewRun {
         campaign: campaign.parse().unwrap(),
-        cooldown_group: Some(CooldownGroup {
-            name: group.to_owned(),
-            waits,
-        }),
+        cooldown_group: (!group.is_empty()).then(|| group.to_owned()),
+        waits,
         ..new_run("spring")
     };
     // Planned at one moment: no plan knows of the others.
@@ -321,4 +319,30 @@ async fn the_last_check_knows_the_cooldown_group() {
     }
     let (words, _permits) = begin_all(&ledger, first, 2..4, 8, None).await;
     assert_eq!(words, "ss");
+}
+
+#[tokio::test]
+async fn the_last_check_knows_the_other_runs_of_the_campaign() {
+    let ledger = Ledger::new().await;
+    let of_spring = |occurrence: &str, waits| NewRun {
+        waits,
+        occurrence: Occurrence {
+            name: OccurrenceName::label(occurrence).unwrap(),
+            due: at(0),
+        },
+        ..new_run("spring")
+    };
+    // One planned beside the other: neither plan knows what the other run will have sent.
+    let first = guarded(&ledger, of_spring("one", true), 3).await;
+    let second = guarded(&ledger, of_spring("two", true), 3).await;
+    let (words, _permits) = begin_all(&ledger, first, 0..1, 5, None).await;
+    assert_eq!(words, "p");
+    let (words, _permits) = begin_all(&ledger, second, 0..2, 6, None).await;
+    assert_eq!(words, "sp");
+    let (words, _permits) = begin_all(&ledger, first, 1..3, 7, None).await;
+    assert_eq!(words, "sp");
+    // Without a cooldown it spares nobody.
+    let third = guarded(&ledger, of_spring("three", false), 3).await;
+    let (words, _permits) = begin_all(&ledger, third, 0..3, 8, None).await;
+    assert_eq!(words, "ppp");
 }

@@ -240,6 +240,7 @@ fn new_run(campaign: &str) -> NewRun {
         rollout: None,
         stop_if: None,
         cooldown_group: None,
+        waits: false,
         queues: vec![
             (Channel::Email, "main".parse().unwrap()),
             (Channel::Sms, "text".parse().unwrap()),
