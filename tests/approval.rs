@@ -35,7 +35,7 @@ fn an_occurrence_waits_until_it_is_approved_and_who_did_is_recorded() {
         "{waiting}"
     );
     assert!(!waiting["waits_until"].is_null());
-    assert_eq!(workspace.campaign_status("a")["state"], "finished");
+    assert_eq!(workspace.campaign_status("a")["state"], "running");
     workspace.run(["resume", "1"]).code(5);
     // Four eyes: the author may not, by name or by address.
     for by in ["Ada", "Ada <ada@acme.example>", "ADA@acme.example"] {

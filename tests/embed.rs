@@ -2,7 +2,15 @@
 //! process of its own, so that what the library would do to its host can be seen.
 #![allow(clippy::unwrap_used, unreachable_pub, missing_docs)]
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use campanile::{
@@ -68,29 +76,39 @@ fn workspace(files: &[(&str, &str)]) -> tempfile::TempDir {
 /// Rows of a database, as it were.
 #[derive(Clone)]
 struct Crm {
-    rows: Vec<(&'static str, Vec<Value>)>,
+    rows: Vec<(String, Vec<Value>)>,
     fails: bool,
 }
 
 impl Crm {
     fn new() -> Self {
-        let row = |key, name: &str, points| {
-            let values = vec![
-                key_of(key),
-                name.into(),
-                format!("{key}@example.org").as_str().into(),
-                points,
-            ];
-            (key, values)
-        };
         Self {
             rows: vec![
-                row("1", "Ada", Value::Integer(2_000)),
-                row("2", "Bob", Value::Integer(10)),
-                row("3", "Cleo", Value::Integer(1_500)),
+                Self::row("1", "Ada", 2_000),
+                Self::row("2", "Bob", 10),
+                Self::row("3", "Cleo", 1_500),
             ],
             fails: false,
         }
+    }
+
+    fn crowd(n: usize) -> Self {
+        let rows = (1..=n).map(|key| Self::row(&key.to_string(), "Person", 2_000));
+        Self {
+            rows: rows.collect(),
+            fails: false,
+        }
+    }
+
+    fn row(key: &str, name: &str, points: i64) -> (String, Vec<Value>) {
+        let mail = format!("{key}@example.org");
+        let values = vec![
+            key.into(),
+            name.into(),
+            mail.as_str().into(),
+            Value::Integer(points),
+        ];
+        (key.to_owned(), values)
     }
 
     fn schema() -> Schema {
@@ -111,10 +129,6 @@ impl Crm {
     }
 }
 
-fn key_of(key: &str) -> Value {
-    key.into()
-}
-
 #[async_trait]
 impl Source for Crm {
     async fn describe(&self) -> Result<Schema, SourceError> {
@@ -127,7 +141,7 @@ impl Source for Crm {
             Ok(Recipient {
                 source: "whatever".parse().unwrap(),
                 schema: schema.clone(),
-                key: key.to_owned(),
+                key,
                 values,
             })
         });
@@ -367,17 +381,17 @@ fn a_function_that_fails_skips_the_recipient() {
 fn rows_that_do_not_fit_are_invalid_and_the_others_go_out() {
     let folder = workspace(&[]);
     let mut crm = Crm::new();
-    crm.rows.push(("4", vec![key_of("4")]));
+    crm.rows.push(("4".to_owned(), vec!["4".into()]));
     crm.rows.push((
-        "5",
+        "5".to_owned(),
         vec![
-            key_of("5"),
+            "5".into(),
             "Eve".into(),
             "5@example.org".into(),
             "many".into(),
         ],
     ));
-    crm.rows.push((" ", crm.rows[0].1.clone()));
+    crm.rows.push((" ".to_owned(), crm.rows[0].1.clone()));
     runtimes()[0].block_on(async {
         let engine = with(folder.path(), &Recorder::new())
             .source("crm", crm.clone())
@@ -422,6 +436,37 @@ fn a_source_that_breaks_off_holds_the_run() {
         );
     });
     assert!(pigeon.messages().is_empty());
+}
+
+#[test]
+fn a_transport_that_panics_loses_what_it_had_in_hand_and_goes_on() {
+    let folder = workspace(&[]);
+    let panicked = AtomicBool::new(false);
+    let pigeon = Recorder::answering(move |mail| {
+        let is_first = mail.to.to_string().starts_with("150@");
+        assert!(
+            !is_first || panicked.swap(true, Ordering::Relaxed),
+            "no wind under its wings"
+        );
+        Answer::Accepted {
+            words: "coo".to_owned(),
+        }
+    });
+    runtimes()[1].block_on(async {
+        let engine = with(folder.path(), &pigeon)
+            .source("crm", Crm::crowd(600))
+            .build()
+            .await
+            .unwrap();
+        let run = engine.send(&id(), &label("a")).await.unwrap();
+        let count = |status| run.counts.get(&status).copied().unwrap_or_default();
+        assert_eq!(run.state, RunState::Finished);
+        let (sent, in_doubt) = (count(Status::Sent), count(Status::InDoubt));
+        assert_eq!(sent, pigeon.messages().len() as u64);
+        // At most what one call of the lane was given.
+        assert!((1..=64).contains(&in_doubt), "{in_doubt}");
+        assert_eq!(sent + in_doubt, 600);
+    });
 }
 
 #[test]

@@ -72,7 +72,7 @@ pub fn main() -> ExitCode {
         unmasked: arguments.global.unmasked,
         color: arguments.global.color,
     });
-    let outcome = match tokio::runtime::Runtime::new() {
+    let outcome = match runtime() {
         Ok(runtime) => {
             let outcome = runtime.block_on(carry_out(arguments, &mut output));
             runtime.shutdown_timeout(FAREWELL);
@@ -87,6 +87,16 @@ pub fn main() -> ExitCode {
         Ok(exit)
     });
     conclude(outcome, &mut output).into()
+}
+
+/// Threads for connections, one for every two cores: the ledger, what is rendered and planned, and the kernel have work of their
+/// own, and a message that goes from hand to hand over more threads than there are cores waits at each.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads((cores / 2).max(1))
+        .enable_all()
+        .build()
 }
 
 /// The exit code, and the words for a failure.

@@ -80,7 +80,7 @@ pub enum CampaignState {
     Ready,
     /// It is due at a time to come.
     Scheduled,
-    /// A run of it is open.
+    /// A run of it is planned or sent; or waits (for a person, for its time), and none is due after it.
     Running,
     /// Its schedule is over.
     Finished,

@@ -2,13 +2,15 @@
 
 use std::{
     collections::VecDeque,
+    panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
+use futures::FutureExt as _;
 use tokio::sync::{Mutex, mpsc, watch};
 
-use crate::transport::{Fate, Lane};
+use crate::transport::{Fate, Lane, OpenError};
 
 use super::{
     Shared,
@@ -105,11 +107,17 @@ impl LaneWorker {
                 continue;
             }
             let transport = self.transport.transport.read().clone();
-            let opening = transport.open();
+            let opening = unharmed(transport.open());
             let opened = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return false,
                 opened = opening => opened,
             };
+            let opened = opened.unwrap_or_else(|panicked| {
+                Err(OpenError {
+                    permanent: false,
+                    words: format!("the transport panicked while it was opened: {panicked}"),
+                })
+            });
             match opened {
                 Ok(lane) => {
                     self.transport.connections.fetch_add(1, Ordering::Relaxed);
@@ -159,16 +167,45 @@ impl LaneWorker {
         let Some(lane) = &mut self.lane else {
             return true;
         };
-        if lane.send(batch).await == Fate::Closed {
-            self.close().await;
+        match unharmed(lane.send(batch)).await {
+            Ok(Fate::Open) => {}
+            Ok(Fate::Closed) => self.close().await,
+            // What it had in hand is in doubt by now: its permits were dropped.
+            Err(panicked) => {
+                self.drop_lane();
+                let now = self.shared.clock.now();
+                let words = format!("the transport panicked: {panicked}");
+                let until = self.transport.circuit.fault(now, None, &words);
+                tracing::error!(
+                    transport = %self.transport.way.name, panicked, until = %until,
+                    "the transport panicked while it sent: that is a defect of it"
+                );
+            }
         }
         true
     }
 
+    fn drop_lane(&mut self) -> Option<Box<dyn Lane>> {
+        let lane = self.lane.take()?;
+        self.transport.connections.fetch_sub(1, Ordering::Relaxed);
+        Some(lane)
+    }
+
     async fn close(&mut self) {
-        if let Some(lane) = self.lane.take() {
-            self.transport.connections.fetch_sub(1, Ordering::Relaxed);
-            lane.close().await;
+        if let Some(lane) = self.drop_lane()
+            && let Err(panicked) = unharmed(lane.close()).await
+        {
+            tracing::error!(transport = %self.transport.way.name, panicked, "a connection was not closed in order");
         }
     }
+}
+
+/// Somebody else's code: where it panics, that is an error with its words, and whoever waits for it goes on.
+async fn unharmed<T>(work: impl Future<Output = T>) -> Result<T, String> {
+    let caught = AssertUnwindSafe(work).catch_unwind().await;
+    caught.map_err(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str);
+        let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
+        words.unwrap_or("it did not say why").to_owned()
+    })
 }

@@ -104,12 +104,12 @@ impl Engine {
 
     fn campaign_statuses(&self, runs: &[Run], records: &[CampaignRecord]) -> Vec<CampaignStatus> {
         let (snapshot, now) = (self.snapshot(), self.clock.now());
-        // A run that waits for a person or its time does not run.
-        let is_running = |id: &CampaignId| {
-            let runs = runs.iter().filter(|run| run.campaign == *id);
-            let mut states = runs.map(|run| run.state);
-            states.any(|state| matches!(state, RunState::Planning | RunState::Sending))
+        let has_run = |id: &CampaignId, of: fn(RunState) -> bool| {
+            let mut runs = runs.iter().filter(|run| run.campaign == *id);
+            runs.any(|run| of(run.state))
         };
+        // A run that waits for a person or its time does not run.
+        let at_work = |state| matches!(state, RunState::Planning | RunState::Sending);
         let mut statuses = Vec::new();
         for (id, entry) in &snapshot.campaigns {
             let record = records.iter().find(|record| record.id == *id);
@@ -141,8 +141,10 @@ impl Engine {
                         state: match () {
                             () if !loaded.campaign.enabled => CampaignState::Disabled,
                             () if stopped => CampaignState::Stopped,
-                            () if is_running(id) => CampaignState::Running,
+                            () if has_run(id, at_work) => CampaignState::Running,
                             () if next.is_some() => CampaignState::Scheduled,
+                            // It is not over while its last run waits.
+                            () if has_run(id, |state| !state.is_over()) => CampaignState::Running,
                             () if schedule.is_none() => CampaignState::Ready,
                             () => CampaignState::Finished,
                         },

@@ -19,7 +19,7 @@ use campanile::{
         links::{Claim, LinkKind, Links},
         payload::{self, Layout},
     },
-    model::{AddressHash, DeliveryId, OccurrenceName, Recipient, RecipientHash},
+    model::{AddressHash, DeliveryId, EmailAddress, OccurrenceName, Recipient, RecipientHash},
     script::{NoHistory, RunFacts},
     workspace::Loaded,
 };
@@ -140,7 +140,13 @@ impl<'a> Payloads<'a> {
         }
     }
 
+    /// One more, where it has an address that is one.
     fn add(&mut self, recipient: &Recipient, values: &[campanile::model::Value]) {
+        let written = recipient.role(|roles| &roles.email);
+        let Some(address) = written.filter(|written| written.parse::<EmailAddress>().is_ok())
+        else {
+            return;
+        };
         let names = self.loaded.program.variable_names();
         let template = self.loaded.email.as_ref().expect("it has a mail");
         let columns = recipient
@@ -154,7 +160,7 @@ impl<'a> Payloads<'a> {
         let mut hash = [0; 16];
         hash[..8].copy_from_slice(&number.to_le_bytes());
         self.all.push(Payload {
-            address: recipient.role(|roles| &roles.email).expect("an address"),
+            address,
             claim: Claim {
                 delivery: DeliveryId(number as i64),
                 address: AddressHash(hash),
