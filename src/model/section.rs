@@ -579,7 +579,16 @@ where
     T: FromStr,
     T::Err: std::fmt::Display,
 {
-    let text: String = item.read()?;
+    let DeValue::String(text) = item.value() else {
+        // What a text must be like there, the error about one that says nothing tells.
+        let expected = match "".parse::<T>() {
+            Err(error) if error.to_string().starts_with("expected") => {
+                format!("a string: {error}")
+            }
+            _ => "a string".to_owned(),
+        };
+        return item.wrong_type(&expected);
+    };
     match text.parse() {
         Ok(value) => Some(value),
         Err(error) => item.error("wrong-value", format!("`{}`: {error}", item.name.key)),

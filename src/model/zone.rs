@@ -87,9 +87,16 @@ impl FromStr for Zone {
             .filter(|zone| !zone.is_unknown())
             .map(Self)
             .ok_or_else(|| {
-                format!(
-                    "there is no time zone {name:?}; zones have names such as \"Europe/Berlin\""
-                )
+                let known: Vec<_> = jiff::tz::db().available().collect();
+                let known = known.iter().map(jiff::tz::TimeZoneName::as_str);
+                match super::closest(name, known) {
+                    Some(close) => {
+                        format!("there is no time zone {name:?}; did you mean {close:?}?")
+                    }
+                    None => format!(
+                        "there is no time zone {name:?}; zones have names such as \"Europe/Berlin\""
+                    ),
+                }
             })
     }
 }

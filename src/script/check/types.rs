@@ -55,6 +55,7 @@ impl Check<'_> {
         let declare = match (self.field(left), self.field(right)) {
             (Some((field, Known::Text)), None) => declaration(field, b),
             (None, Some((field, Known::Text))) => declaration(field, a),
+            (Some((field, Known::Boolean)), None) => Some(yes_or_no(field)),
             _ => None,
         };
         let help = match (a, b) {
@@ -147,6 +148,11 @@ impl Check<'_> {
         };
         Some((name, known))
     }
+}
+
+/// How a field that is true or false is asked for.
+fn yes_or_no(field: &str) -> String {
+    format!("it is true or false by itself: `r.{field}`, or `!r.{field}`")
 }
 
 /// How to declare a column of the source that is a string only because nothing else was said.

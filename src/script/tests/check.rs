@@ -448,7 +448,7 @@ fn a_comparison_that_can_only_fail_is_found_before() {
         ),
         (
             "r.vip != \"yes\"",
-            "`!=` can't compare a boolean with a string",
+            "(it is true or false by itself: `r.vip`, or `!r.vip`)",
         ),
         (
             "r.signed_up < today()",
