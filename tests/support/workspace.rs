@@ -5,12 +5,17 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    time::Duration,
 };
 
 use super::{Daemon, Mail, free_port};
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_campanile");
+
+/// A command that takes longer hangs: it is killed, and its test fails.
+const LONGEST: Duration = Duration::from_mins(5);
 
 /// A workspace. [`Workspace::new`] has settings with an outbox, a source `people` (`people.csv`), a sender `acme` and the
 /// topics `news` (marketing) and `billing` (transactional).
@@ -140,7 +145,18 @@ age = "integer"
 
     /// Runs the program in the workspace.
     pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ran {
-        let output = self.command(arguments).output().unwrap();
+        let mut command = self.command(arguments);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = child.spawn().unwrap();
+        let (pid, (over, ends)) = (child.id().to_string(), mpsc::channel::<()>());
+        let watch = std::thread::spawn(move || {
+            if ends.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
+                let _ = Command::new("kill").args(["-KILL", &pid]).status();
+            }
+        });
+        let output = child.wait_with_output().unwrap();
+        drop(over);
+        watch.join().unwrap();
         Ran {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
