@@ -35,7 +35,7 @@ fn an_occurrence_waits_until_it_is_approved_and_who_did_is_recorded() {
         "{waiting}"
     );
     assert!(!waiting["waits_until"].is_null());
-    assert_eq!(workspace.campaign_status("a")["state"], "running");
+    assert_eq!(workspace.campaign_status("a")["state"], "scheduled");
     workspace.run(["resume", "1"]).code(5);
     // Four eyes: the author may not, by name or by address.
     for by in ["Ada", "Ada <ada@acme.example>", "ADA@acme.example"] {
@@ -256,8 +256,8 @@ fn a_limit_ends_with_an_approval_and_an_edit_needs_another_look() {
     );
     assert_eq!(
         workspace.campaign_status("a")["state"],
-        "finished",
-        "it does not run"
+        "scheduled",
+        "it does not run, and is not over"
     );
     // Within the limit after an edit, but nobody has seen that plan.
     let text = std::fs::read_to_string(workspace.path("campaigns/a.toml")).unwrap();

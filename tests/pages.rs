@@ -195,6 +195,7 @@ fn topics_are_turned_off_and_on_for_address_and_key() {
             .text()
             .unwrap()
     };
+    let counted = || workspace.run(["status", "--json"]).json()["runs"][0]["unsubscribed"].clone();
     let page = post(&[("on", "offers"), ("action", "save")]);
     assert!(
         page.contains("Saved.") && page.matches(" checked").count() == 1,
@@ -208,13 +209,17 @@ fn topics_are_turned_off_and_on_for_address_and_key() {
         "by address and by key: {listed}"
     );
 
+    // For `[stop_if]` that is a way out like any other.
+    assert_eq!(counted(), 1);
     post(&[("action", "none")]);
     assert_eq!(state(), (one.clone(), one.clone()));
+    assert_eq!(counted(), 1);
     // Who comes back to one topic has not asked for the others.
     post(&[("on", "offers"), ("action", "save")]);
     assert_eq!(state(), (one.clone(), none.clone()));
     post(&[("on", "offers"), ("on", "news"), ("action", "save")]);
     assert_eq!(state(), (none.clone(), none.clone()));
+    assert_eq!(counted(), 0);
 
     // Only unsubscriptions are taken back.
     workspace

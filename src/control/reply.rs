@@ -78,9 +78,9 @@ pub struct StatusReport {
 pub enum CampaignState {
     /// It is sent when asked.
     Ready,
-    /// It is due at a time to come.
+    /// It is due at a time to come, or a run of it waits (for a person, for its time).
     Scheduled,
-    /// A run of it is planned or sent; or waits (for a person, for its time), and none is due after it.
+    /// A run of it is planned or sent.
     Running,
     /// Its schedule is over.
     Finished,

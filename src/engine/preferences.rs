@@ -63,6 +63,7 @@ impl Engine {
         self.lease()?;
         let (store, settings) = (self.store()?, self.settings());
         let is_marketing = |topic: &&Topic| topic.purpose == Purpose::Marketing;
+        let was_out = self.is_out(claim).await?;
         let mut had_all = false;
         for subject in subjects(claim) {
             let entries = store.suppressions_of(subject).await?;
@@ -113,6 +114,7 @@ impl Engine {
                 store.unsuppress(subject, topic, reason).await?;
             }
         }
+        self.count_change(claim, was_out).await?;
         tracing::info!(delivery = %claim.delivery, topics = wanted.len(), "preferences set");
         Ok(())
     }

@@ -144,7 +144,7 @@ impl Engine {
                             () if has_run(id, at_work) => CampaignState::Running,
                             () if next.is_some() => CampaignState::Scheduled,
                             // It is not over while its last run waits.
-                            () if has_run(id, |state| !state.is_over()) => CampaignState::Running,
+                            () if has_run(id, |state| !state.is_over()) => CampaignState::Scheduled,
                             () if schedule.is_none() => CampaignState::Ready,
                             () => CampaignState::Finished,
                         },

@@ -85,11 +85,9 @@ impl Engine {
                 id => format!("link in delivery {id}"),
             },
         });
-        let (of_topic, of_all) = self.unsubscribed(claim).await?;
+        let was_out = self.is_out(claim).await?;
         let new = store.suppress(entries.collect()).await?;
-        if !of_topic && !of_all {
-            self.count_unsubscribed(claim, 1).await?;
-        }
+        self.count_change(claim, was_out).await?;
         tracing::info!(delivery = %claim.delivery, topic = %claim.topic, ?scope, new, "unsubscribed");
         Ok(())
     }
@@ -113,12 +111,19 @@ impl Engine {
         Ok((delivery.address, recipient))
     }
 
+    /// Whether the topic of a claim is off for its address or recipient, alone or with everything.
+    pub(super) async fn is_out(&self, claim: &Claim) -> Result<bool, Refused> {
+        Ok(self.unsubscribed(claim).await? != (false, false))
+    }
+
     /// Counts a way out that was taken, or one that was taken back, with the run whose message had the link.
-    async fn count_unsubscribed(&self, claim: &Claim, n: i64) -> Result<(), Refused> {
+    pub(super) async fn count_change(&self, claim: &Claim, was_out: bool) -> Result<(), Refused> {
+        let is_out = self.is_out(claim).await?;
         // Test messages belong to no run.
-        if claim.delivery == DeliveryId(0) {
+        if claim.delivery == DeliveryId(0) || is_out == was_out {
             return Ok(());
         }
+        let n = if is_out { 1 } else { -1 };
         let run = claim.delivery.run();
         Ok(self
             .store()?
@@ -129,7 +134,7 @@ impl Engine {
     /// Takes an unsubscription back (the undo of its page); other suppressions stay.
     pub async fn resubscribe(&self, claim: &Claim, scope: OptOut) -> Result<(), Refused> {
         self.lease()?;
-        let before = self.unsubscribed(claim).await?;
+        let was_out = self.is_out(claim).await?;
         for subject in subjects(claim) {
             let topic = topic(claim, scope);
             self.store()?
@@ -140,9 +145,7 @@ impl Engine {
                 )
                 .await?;
         }
-        if before != (false, false) && self.unsubscribed(claim).await? == (false, false) {
-            self.count_unsubscribed(claim, -1).await?;
-        }
+        self.count_change(claim, was_out).await?;
         tracing::info!(delivery = %claim.delivery, topic = %claim.topic, ?scope, "unsubscription taken back");
         Ok(())
     }
