@@ -105,8 +105,15 @@ impl CsvSource {
             let place = format!("{shown}, line {}", header.line);
             (names(&header, &place)?, place)
         };
+        let other = another_delimiter(&names, settings.delimiter);
+        let columns = Columns::new(names, &self.context, &place, FieldType::String);
         Ok(Opened {
-            columns: Columns::new(names, &self.context, &place, FieldType::String)?,
+            columns: columns.map_err(|error| match other {
+                Some(delimiter) => format!(
+                    "{place}: there is one column only: are its cells separated by another delimiter? Then say delimiter = \"{delimiter}\""
+                ),
+                None => error,
+            })?,
             shown,
             records,
         })
@@ -162,6 +169,18 @@ fn row(columns: &Columns, record: &Record<'_>) -> Result<Recipient, InvalidRow> 
         },
         ..invalid
     })
+}
+
+/// What seems to stand between the cells of a header that is one cell.
+fn another_delimiter(names: &[String], delimiter: u8) -> Option<&'static str> {
+    let [only] = names else {
+        return None;
+    };
+    let usual = [(b';', ";"), (b'\t', "tab"), (b'|', "|"), (b',', ",")];
+    let mut others = usual.into_iter().filter(|(byte, _)| *byte != delimiter);
+    others
+        .find(|(byte, _)| only.as_bytes().contains(byte))
+        .map(|(_, name)| name)
 }
 
 fn names(header: &Record<'_>, place: &str) -> Result<Vec<String>, String> {

@@ -271,6 +271,14 @@ async fn a_header_that_does_not_fit_is_an_error() {
             "a.csv, line 1: there is no column \"id\", which key = \"id\" names: did you mean \"ID\"?",
         ),
         (
+            "id;x\n",
+            "a.csv, line 1: there is one column only: are its cells separated by another delimiter? Then say delimiter = \";\"",
+        ),
+        (
+            "id\tx\n",
+            "a.csv, line 1: there is one column only: are its cells separated by another delimiter? Then say delimiter = \"tab\"",
+        ),
+        (
             "\"id,x\n",
             "a.csv: the quoted cell that begins in line 1 is not closed until the end of the file: either the file is cut off, or a quote is missing",
         ),
