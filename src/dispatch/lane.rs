@@ -56,7 +56,21 @@ impl LaneWorker {
             if !self.open().await || !self.send().await {
                 return;
             }
+            // Behind a connection that has carried its share the next one is opened before messages are taken for it: meanwhile
+            // they go to whoever is ready.
+            if self.lane.is_none()
+                && self.pending.is_empty()
+                && self.has_work()
+                && !self.open().await
+            {
+                return;
+            }
         }
+    }
+
+    /// Whether messages wait to be taken. While another connection waits for some there are none.
+    fn has_work(&self) -> bool {
+        self.ready.try_lock().is_ok_and(|ready| !ready.is_empty())
     }
 
     /// Waits until something is pending. `false`: it is time to stop.
