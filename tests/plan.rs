@@ -119,10 +119,10 @@ fn a_plan_says_when_it_would_be_through_and_what_would_hold_it() {
 #[test]
 fn the_end_of_a_run_counts_its_pace_its_hours_and_its_rollout() {
     let audience = "[audience]\nsource = \"people\"\n[schedule]\nat = 2030-01-01T19:30:00\ntimezone = \"Europe/Berlin\"\n";
-    let end = |more: &str| {
+    let end_of = |people: usize, more: &str| {
         let workspace = Workspace::new()
             .settings("[transports.main]\nkind = \"outbox\"\npath = \"outbox\"\nrate = \"10/1m\"\n")
-            .crowd(121)
+            .crowd(people)
             .campaign("a", &format!("{audience}{more}"));
         let shown = workspace.run(["plan", "a", "--sample", "0"]).code(0).stdout;
         let line = shown
@@ -134,7 +134,9 @@ fn the_end_of_a_run_counts_its_pace_its_hours_and_its_rollout() {
             .collect::<Vec<_>>()
             .join(" ")
     };
+    let end = |more: &str| end_of(121, more);
     assert_eq!(end(""), "2030-01-01 19:42 +01:00 (main takes 10/1m)");
+    assert_eq!(end_of(0, ""), "", "nothing is sent, and nothing ends");
     assert_eq!(
         end("[pace]\nrate = \"60/1h\""),
         "2030-01-01 21:30 +01:00 ([pace] 60/1h; main takes 10/1m)"

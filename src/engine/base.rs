@@ -222,9 +222,8 @@ impl Engine {
         Ok(plan::Request {
             sources: sources(loaded, settings)?,
             now: occurrence.due,
-            occurrence,
             sample,
-            ..self.request(loaded).await?
+            ..self.request(loaded, occurrence).await?
         })
     }
 

@@ -140,15 +140,17 @@ impl Builder {
         let identity = loading::identity(store.as_deref(), writing.is_some()).await?;
         let links = match access {
             Access::Files => loading::preview_links(&settings),
-            // Whoever only looks may lack the secrets (in the CI of a pull request, say): nothing that is signed here is sent.
-            Access::Read if !loading::has_secrets(&workspace, &settings) => {
-                tracing::info!(
-                    "the links in messages are those of a preview: [web] secrets can't be read here"
-                );
-                loading::preview_links(&settings)
-            }
             Access::Read | Access::Write => {
-                loading::links(&workspace, &settings, store.as_deref(), writing.is_some()).await?
+                let may_write = writing.is_some();
+                match loading::links(&workspace, &settings, store.as_deref(), may_write).await {
+                    // Whoever only looks may lack the secrets (in the CI of a pull request, say): nothing that is signed here is
+                    // sent.
+                    Err(refused) if !may_write && refused.kind == RefusedKind::Broken => {
+                        tracing::info!("the links in messages are those of a preview: {refused}");
+                        loading::preview_links(&settings)
+                    }
+                    links => links?,
+                }
             }
         };
         let signing = match access {

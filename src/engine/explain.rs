@@ -52,8 +52,7 @@ impl Engine {
         let occurrence = self.next_occurrence(loaded, self.clock.now()).await?;
         let request = plan::Request {
             now: occurrence.due,
-            occurrence: occurrence.clone(),
-            ..self.request(loaded).await?
+            ..self.request(loaded, occurrence.clone()).await?
         };
         Ok((request, occurrence))
     }

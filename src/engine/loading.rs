@@ -258,12 +258,6 @@ pub(super) async fn links(
     Ok(Links::new(&secrets, &settings.web.public_url))
 }
 
-/// Whether the secrets that the settings name can be read here.
-pub(super) fn has_secrets(folder: &Path, settings: &Settings) -> bool {
-    let mut secrets = settings.web.secrets.iter();
-    secrets.all(|secret| secret.read(folder).is_ok())
-}
-
 /// Links that are only looked at.
 pub(super) fn preview_links(settings: &Settings) -> Links {
     Links::new(&[b"preview".to_vec()], &settings.web.public_url)

@@ -37,6 +37,10 @@ impl Engine {
     /// What sets the pace of a run with this plan.
     fn pace_ahead<'a>(&self, loaded: &'a Loaded, plan: &Plan) -> Ahead<'a> {
         let campaign = &loaded.campaign;
+        let shares = shares(loaded, plan);
+        if shares.is_empty() {
+            return Ahead::default();
+        }
         let pace = campaign.pace.as_ref();
         let window = pace.and_then(|pace| pace.window.as_ref());
         let settings = self.settings();
@@ -70,7 +74,7 @@ impl Engine {
             words.push(format!("{} time zones", plan.zones.len()));
         }
         Ahead {
-            shares: shares(loaded, plan),
+            shares,
             window,
             rate: rates.into_iter().max_by_key(|rate| rate.interval()),
             rollout: campaign.rollout,
@@ -167,7 +171,8 @@ pub(super) fn due(
     schedule::next(schedule, now).map(|_| occurrence.due)
 }
 
-/// What sets the pace of a run to come.
+/// What sets the pace of a run to come; of one that has nothing to send, nothing does.
+#[derive(Default)]
 struct Ahead<'a> {
     shares: Vec<Share>,
     window: Option<&'a Window>,
@@ -180,7 +185,7 @@ struct Ahead<'a> {
 impl Ahead<'_> {
     /// When the last message begins, of a run that starts at `start`; `None` where nothing sets its pace.
     fn finishes(&self, start: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        if self.words.is_empty() || self.shares.is_empty() {
+        if self.words.is_empty() {
             return None;
         }
         let Some(rollout) = self.rollout else {
@@ -220,10 +225,7 @@ fn shares(loaded: &Loaded, plan: &Plan) -> Vec<Share> {
         .map(|zone| Share {
             count: zone.to_send,
             opens: zone.opens,
-            zone: zone
-                .zone
-                .parse()
-                .ok()
+            zone: Zone::named(&zone.zone)
                 .filter(|_| by_recipient)
                 .unwrap_or_else(|| own.clone()),
         })
@@ -309,6 +311,6 @@ mod tests {
         let mut without = ahead(&[share(10, None)], None);
         without.words.clear();
         assert_eq!(without.finishes(start), None);
-        assert_eq!(ahead(&[], Some("1/s")).finishes(start), None);
+        assert_eq!(Ahead::default().finishes(start), None);
     }
 }

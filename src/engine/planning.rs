@@ -69,10 +69,9 @@ impl Engine {
         let zoned = self.zoned(&loaded, &occurrence).await?;
         let request = plan::Request {
             now: occurrence.due,
-            occurrence: occurrence.clone(),
             zoned,
             sample,
-            ..self.request(&loaded).await?
+            ..self.request(&loaded, occurrence.clone()).await?
         };
         let mut plan = plan::work_out_with_funnel(request).await?;
         self.hold_for_tests(&loaded, &mut plan).await;
@@ -112,10 +111,9 @@ impl Engine {
         let zoned = self.zoned(loaded, &occurrence).await?;
         let request = plan::Request {
             now: occurrence.due,
-            occurrence,
             zoned,
             sample,
-            ..self.request(loaded).await?
+            ..self.request(loaded, occurrence).await?
         };
         let mut plan = plan::work_out(request).await?;
         self.hold_for_tests(loaded, &mut plan).await;
@@ -134,13 +132,16 @@ impl Engine {
     }
 
     /// What every plan of a campaign starts with.
-    pub(super) async fn request(&self, loaded: &Arc<Loaded>) -> Result<plan::Request, Refused> {
-        let now = self.clock.now();
+    pub(super) async fn request(
+        &self,
+        loaded: &Arc<Loaded>,
+        occurrence: Occurrence,
+    ) -> Result<plan::Request, Refused> {
         Ok(plan::Request {
             loaded: loaded.clone(),
             sources: self.sources(loaded)?,
-            occurrence: self.next_occurrence(loaded, now).await?,
-            now,
+            occurrence,
+            now: self.clock.now(),
             identity: self.identity.clone(),
             safety: self.settings().safety.clone(),
             store: self.store.clone(),
@@ -251,7 +252,7 @@ impl Engine {
     pub(super) async fn start_run(self: &Arc<Self>, order: Order) -> Result<Run, Refused> {
         let (store, lease) = (self.store()?.clone(), self.lease()?);
         let (loaded, occurrence) = (order.loaded, order.occurrence);
-        let mut request = self.request(&loaded).await?;
+        let mut request = self.request(&loaded, occurrence.clone()).await?;
         request.zoned = self.zoned(&loaded, &occurrence).await?;
         let layout = describe(&loaded, &request.sources).await;
         let files = loaded.files.clone();
@@ -326,7 +327,6 @@ impl Engine {
                 // Its moment is that of the occurrence, also where it is planned ahead.
                 let now = occurrence.due;
                 plan::work_out(plan::Request {
-                    occurrence,
                     now,
                     freeze,
                     layout,
@@ -492,9 +492,7 @@ fn queues(loaded: &Loaded) -> Vec<(Channel, crate::model::TransportName)> {
 
 /// Whether a run of the campaign spares those who had another lately.
 fn has_cooldown(campaign: &Campaign) -> bool {
-    let own = campaign.audience.cooldown;
-    let cooldown = own.unwrap_or_else(|| schedule::default_cooldown(campaign.schedule.as_ref()));
-    cooldown != Cooldown::None
+    schedule::cooldown(campaign) != Cooldown::None
 }
 
 /// The refusal of an occurrence that has a run: what to do depends on whether that is over.

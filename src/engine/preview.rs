@@ -217,7 +217,8 @@ impl Engine {
         key: Option<&str>,
     ) -> Result<Checked, Refused> {
         let id = &loaded.campaign.id;
-        let request = self.request(loaded).await?;
+        let occurrence = self.next_occurrence(loaded, self.clock.now()).await?;
+        let request = self.request(loaded, occurrence).await?;
         let usage = |message: String| Refused::new(RefusedKind::Usage, message);
         match key {
             Some(key) => match plan::check_one(&request, key).await? {

@@ -71,11 +71,12 @@ impl Engine {
     }
 
     async fn run_tests(&self, loaded: &Arc<Loaded>) -> Result<Vec<TestOutcome>, Refused> {
+        let now = self.clock.now();
         let bench = Bench {
             engine: self,
             loaded,
-            request: self.request(loaded).await?,
-            now: self.clock.now(),
+            request: self.request(loaded, occurrence_at(loaded, now)).await?,
+            now,
         };
         let mut past = Past::default();
         let mut schemas = BTreeMap::new();
@@ -187,14 +188,13 @@ impl Bench<'_> {
             )
         };
         let request = plan::Request {
-            occurrence: occurrence.clone(),
             now,
             identity: identity.clone(),
             store,
             was: Vec::new(),
             // Who else is sent at the same time is nothing that a test says.
             companions: Vec::new(),
-            ..self.engine.request(self.loaded).await?
+            ..self.engine.request(self.loaded, occurrence.clone()).await?
         };
         let mut failures = Vec::new();
         for person in people {

@@ -78,26 +78,31 @@ fn civil(local: NaiveDateTime) -> jiff::civil::DateTime {
     .unwrap_or(jiff::civil::DateTime::MAX)
 }
 
+impl Zone {
+    /// The zone with a name, where there is one. For data: what it may have meant instead, which takes a while, is looked for
+    /// where a person wrote it (by [`FromStr`]).
+    pub fn named(name: &str) -> Option<Self> {
+        let found = jiff::tz::TimeZone::get(name).ok();
+        found.filter(|zone| !zone.is_unknown()).map(Self)
+    }
+}
+
 impl FromStr for Zone {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let found = jiff::tz::TimeZone::get(name).ok();
-        found
-            .filter(|zone| !zone.is_unknown())
-            .map(Self)
-            .ok_or_else(|| {
-                let known: Vec<_> = jiff::tz::db().available().collect();
-                let known = known.iter().map(jiff::tz::TimeZoneName::as_str);
-                match super::closest(name, known) {
-                    Some(close) => {
-                        format!("there is no time zone {name:?}; did you mean {close:?}?")
-                    }
-                    None => format!(
-                        "there is no time zone {name:?}; zones have names such as \"Europe/Berlin\""
-                    ),
+        Self::named(name).ok_or_else(|| {
+            let known: Vec<_> = jiff::tz::db().available().collect();
+            let known = known.iter().map(jiff::tz::TimeZoneName::as_str);
+            match super::closest(name, known) {
+                Some(close) => {
+                    format!("there is no time zone {name:?}; did you mean {close:?}?")
                 }
-            })
+                None => format!(
+                    "there is no time zone {name:?}; zones have names such as \"Europe/Berlin\""
+                ),
+            }
+        })
     }
 }
 

@@ -26,10 +26,7 @@ impl Rested {
         now: DateTime<Utc>,
     ) -> Result<Self, StoreError> {
         let campaign = &rules.campaign;
-        let cooldown = campaign
-            .audience
-            .cooldown
-            .unwrap_or_else(|| schedule::default_cooldown(campaign.schedule.as_ref()));
+        let cooldown = schedule::cooldown(campaign);
         let schedule = campaign.schedule.as_ref();
         let mut runs = Vec::new();
         if let Some(store) = &store

@@ -135,7 +135,7 @@ impl ZoneTable {
 impl Met {
     fn look_up(&mut self, written: &str) -> Option<u16> {
         let zone = (written.len() <= LONGEST_NAME)
-            .then(|| written.parse::<Zone>().ok())
+            .then(|| Zone::named(written))
             .flatten();
         let number = zone.and_then(|zone| {
             let known = self.zones.iter().position(|met| met.name() == zone.name());

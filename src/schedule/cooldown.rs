@@ -3,7 +3,13 @@
 use chrono::NaiveDate;
 
 use super::{Limits, cron::CronTimes, limit};
-use crate::model::{Cooldown, Cron, Period, Schedule, Timing, Unit};
+use crate::model::{Campaign, Cooldown, Cron, Period, Schedule, Timing, Unit};
+
+/// How long a recipient of a campaign rests: as it says, else by its schedule.
+pub fn cooldown(campaign: &Campaign) -> Cooldown {
+    let own = campaign.audience.cooldown;
+    own.unwrap_or_else(|| default_cooldown(campaign.schedule.as_ref()))
+}
 
 /// How long a recipient rests where the campaign does not say: for ever after a one-off, half the period of a schedule that
 /// repeats (of a cron expression: half the shortest time between two local times that it matches), nothing where it is sent

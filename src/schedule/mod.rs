@@ -18,7 +18,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, Timelike, Utc};
 
 use self::{calendar::Calendar, cron::CronTimes, elapsed::Elapsed};
 pub use self::{
-    cooldown::default_cooldown,
+    cooldown::{cooldown, default_cooldown},
     estimate::{Share, last_begins},
     recipient::{begins, ends, head_start, local_time, names_local_times},
     window::{Span, span},

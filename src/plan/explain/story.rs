@@ -59,6 +59,15 @@ impl Story {
             .expect("one was pushed a few lines above")
     }
 
+    /// Stopped, where this rule is the first that stops it.
+    fn stopped_if(&self, stops: bool) -> Verdict {
+        if stops && !self.stopped {
+            Verdict::Stopped
+        } else {
+            self.otherwise()
+        }
+    }
+
     /// Passed, or not asked where an earlier rule stopped it.
     fn otherwise(&self) -> Verdict {
         if self.stopped {
@@ -182,11 +191,7 @@ impl Story {
         let Some(share) = checker.rules.campaign.audience.holdout else {
             return;
         };
-        let verdict = if one.holdout && !self.stopped {
-            Verdict::Stopped
-        } else {
-            self.otherwise()
-        };
+        let verdict = self.stopped_if(one.holdout);
         let words = if one.holdout {
             format!("it is in the {share} that get nothing, for comparison")
         } else {
@@ -276,11 +281,7 @@ impl Story {
                 words.push(format!("{whose} {}", entry_in_words(checker, &entry)));
             }
         }
-        let verdict = if is_reason && !self.stopped {
-            Verdict::Stopped
-        } else {
-            self.otherwise()
-        };
+        let verdict = self.stopped_if(is_reason);
         if words.is_empty() {
             words.push("none".to_owned());
         }
@@ -290,10 +291,7 @@ impl Story {
 
     fn tell_cooldown(&mut self, checker: &Checker, one: &Checked) -> Result<(), StoreError> {
         let campaign = &checker.rules.campaign;
-        let cooldown = campaign
-            .audience
-            .cooldown
-            .unwrap_or_else(|| schedule::default_cooldown(campaign.schedule.as_ref()));
+        let cooldown = schedule::cooldown(campaign);
         let within = match cooldown {
             Cooldown::None => {
                 self.tell("cooldown", self.otherwise(), "none");
@@ -316,11 +314,7 @@ impl Story {
         )?;
         let run: Option<RunId> = rested.run_had(hash.0)?;
         let is_reason = matches!(one.skip, Some((SkipReason::Cooldown, _)));
-        let verdict = if is_reason && !self.stopped {
-            Verdict::Stopped
-        } else {
-            self.otherwise()
-        };
+        let verdict = self.stopped_if(is_reason);
         let words = match run {
             Some(run) => format!("it had run {run}, and not again {within}"),
             None => format!("it had none {within}"),
@@ -355,11 +349,7 @@ impl Story {
             words.push("it had none".to_owned());
         }
         let is_reason = matches!(one.skip, Some((SkipReason::FrequencyCap, _)));
-        let verdict = if is_reason && !self.stopped {
-            Verdict::Stopped
-        } else {
-            self.otherwise()
-        };
+        let verdict = self.stopped_if(is_reason);
         let words = format!("{}, of at most {cap} of marketing", words.join(", "));
         self.tell("frequency_cap", verdict, words);
         Ok(())

@@ -298,7 +298,7 @@ async fn the_last_check_knows_the_cooldown_group() {
     let ledger = Ledger::new().await;
     let member = |campaign: &str, group: &str, waits| NewRun {
         campaign: campaign.parse().unwrap(),
-        cooldown_group: (!group.is_empty()).then(|| group.to_owned()),
+        cooldown_group: Some(group.to_owned()),
         waits,
         ..new_run("spring")
     };
