@@ -8,8 +8,9 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -17,11 +18,11 @@ use campanile::{
     control::{Command, RefusedKind, Reply, ServeOptions, Session},
     engine::{Access, Builder, Engine},
     model::{
-        Answer, CampaignId, Clock, FieldType, OccurrenceName, Recipient, Roles, RunState, Schema,
-        Status, Value,
+        Answer, CampaignId, Channel, Clock, FieldType, OccurrenceName, Outgoing, Recipient, Roles,
+        RunState, Schema, Status, Value,
     },
     source::{Batch, Source, SourceError},
-    transport::Recorder,
+    transport::{Caps, Fate, Lane, Messages, OpenError, Recorder, Transport},
     workspace::Entry,
 };
 use chrono::{DateTime, Utc};
@@ -467,6 +468,143 @@ fn a_transport_that_panics_loses_what_it_had_in_hand_and_goes_on() {
         assert!((1..=64).contains(&in_doubt), "{in_doubt}");
         assert_eq!(sent + in_doubt, 600);
     });
+}
+
+/// How a [`Flock`] flies.
+#[derive(Clone, Copy, PartialEq)]
+enum Flight {
+    /// A pigeon that has left is called back for more letters, as long as there are some.
+    Loaded,
+    /// The pigeon with the twentieth letter comes home last.
+    OneLingers,
+    /// A pigeon carries two letters, then it is another's turn.
+    TiredAfterTwo,
+}
+
+/// A transport with pigeons: lanes that do not all behave alike.
+#[derive(Clone)]
+struct Flock {
+    flight: Flight,
+    lanes: usize,
+    opened: Arc<AtomicUsize>,
+    home: Arc<AtomicUsize>,
+    again: Arc<AtomicUsize>,
+    heaviest: Arc<AtomicUsize>,
+}
+
+impl Flock {
+    /// Sends to so many, all of whom get it.
+    fn carry(flight: Flight, lanes: usize, people: usize) -> Self {
+        let flock = Self {
+            flight,
+            lanes,
+            opened: Arc::default(),
+            home: Arc::default(),
+            again: Arc::default(),
+            heaviest: Arc::default(),
+        };
+        let folder = workspace(&[]);
+        let run = runtimes()[1].block_on(async {
+            let engine = with(folder.path(), &Recorder::new())
+                .source("crm", Crm::crowd(people))
+                .transport("pigeon", flock.clone())
+                .build()
+                .await
+                .unwrap();
+            engine.send(&id(), &label("a")).await.unwrap()
+        });
+        assert_eq!(run.state, RunState::Finished);
+        assert_eq!(run.counts.get(&Status::Sent), Some(&(people as u64)));
+        flock
+    }
+
+    /// Waits until so many letters are home, for as long as a test can.
+    async fn is_home(&self, letters: usize) -> bool {
+        for _ in 0..4_000 {
+            if self.home.load(Ordering::Relaxed) >= letters {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        false
+    }
+}
+
+#[async_trait]
+impl Transport for Flock {
+    fn caps(&self) -> Caps {
+        Caps {
+            channel: Channel::Email,
+            lanes: self.lanes,
+            batch: 8,
+        }
+    }
+
+    fn describe(&self) -> String {
+        "pigeons".to_owned()
+    }
+
+    async fn open(&self) -> Result<Box<dyn Lane>, OpenError> {
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        Ok(Box::new(self.clone()))
+    }
+}
+
+#[async_trait]
+impl Lane for Flock {
+    async fn send(&mut self, messages: &mut Messages<'_>) -> Fate {
+        let mut carried = Vec::new();
+        match self.flight {
+            Flight::Loaded => {
+                for letter in messages {
+                    carried.push(letter);
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+            Flight::OneLingers => carried.extend(messages.next()),
+            Flight::TiredAfterTwo => carried.extend(messages.take(2)),
+        }
+        self.heaviest.fetch_max(carried.len(), Ordering::Relaxed);
+        for (permit, Outgoing::Email(mail)) in carried {
+            if permit.attempt() > 1 {
+                self.again.fetch_add(1, Ordering::Relaxed);
+            }
+            let words = mail.to.to_string();
+            let lingers = self.flight == Flight::OneLingers && words.starts_with("20@");
+            let answer = if lingers && !self.is_home(39).await {
+                Answer::Unknown { words }
+            } else {
+                Answer::Accepted { words }
+            };
+            self.home.fetch_add(1, Ordering::Relaxed);
+            permit.answer(answer);
+        }
+        match self.flight {
+            Flight::TiredAfterTwo => Fate::Closed,
+            Flight::Loaded | Flight::OneLingers => Fate::Open,
+        }
+    }
+
+    async fn close(self: Box<Self>) {}
+}
+
+#[test]
+fn messages_come_to_hand_while_a_connection_sends() {
+    // Nothing is answered before the last one was taken, and no more than two are begun at first.
+    let flock = Flock::carry(Flight::Loaded, 1, 60);
+    assert!(flock.heaviest.load(Ordering::Relaxed) > 8);
+}
+
+#[test]
+fn nobody_waits_behind_a_message_that_takes_long() {
+    Flock::carry(Flight::OneLingers, 2, 40);
+}
+
+#[test]
+fn a_connection_that_ends_in_order_costs_nobody_an_attempt() {
+    let flock = Flock::carry(Flight::TiredAfterTwo, 3, 200);
+    assert_eq!(flock.again.load(Ordering::Relaxed), 0);
+    assert!(flock.opened.load(Ordering::Relaxed) >= 100);
 }
 
 #[test]

@@ -81,6 +81,14 @@ impl TransportState {
         }
     }
 
+    /// How many of `wanted` may go at once.
+    pub(super) fn try_admit(&self, clock: &dyn Clock, wanted: usize) -> usize {
+        match self.throttle.spacing(clock.now()) {
+            Some(spacing) if wanted > 0 => self.bucket.try_take(spacing, wanted).unwrap_or(0),
+            _ => wanted,
+        }
+    }
+
     /// Gives back what was admitted and not used.
     pub(super) fn give_back(&self, clock: &dyn Clock, unused: usize) {
         if unused > 0

@@ -1,8 +1,9 @@
-//! One connection of a transport at work: takes what is ready, begins it in the ledger, sends it.
+//! One connection of a transport at work: takes what is ready, begins it in the ledger, sends it, and begins the next meanwhile.
 
 use std::{
     collections::VecDeque,
     panic::AssertUnwindSafe,
+    pin::{Pin, pin},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -15,11 +16,14 @@ use crate::transport::{Fate, Lane, OpenError};
 use super::{
     Shared,
     flight::{Ready, TransportState},
-    page::Begins,
+    hand::{Hand, Taking},
+    page::Started,
 };
 
 /// How long a connection that has nothing to send is kept.
 const IDLE: Duration = Duration::from_secs(5);
+/// How long messages that are begun wait for a new connection before others may have them.
+const REOPENS: Duration = Duration::from_secs(1);
 
 /// Serves one transport until it is stopped.
 pub(super) async fn serve(
@@ -35,6 +39,8 @@ pub(super) async fn serve(
         stop,
         lane: None,
         pending: VecDeque::new(),
+        hand: Arc::new(Hand::new()),
+        opened_at: 0,
     };
     worker.run().await;
     worker.close().await;
@@ -48,24 +54,37 @@ struct LaneWorker {
     lane: Option<Box<dyn Lane>>,
     /// Taken from the queue, not begun.
     pending: VecDeque<Ready>,
+    /// Begun, not taken by the connection.
+    hand: Arc<Hand>,
+    /// How many the connections before this one had taken.
+    opened_at: u64,
+}
+
+/// There is nothing more to do here: it is time to stop, or the ledger is lost.
+struct Over;
+
+/// Messages that are on their way into the ledger.
+struct Beginning {
+    asked: usize,
+    started: Pin<Box<dyn Future<Output = Option<Started>> + Send>>,
 }
 
 impl LaneWorker {
     async fn run(&mut self) {
         while self.fill().await {
-            if !self.open().await || !self.send().await {
+            if !self.open().await || self.send().await.is_err() {
                 return;
             }
             // Behind a connection that has carried its share the next one is opened before messages are taken for it: meanwhile
             // they go to whoever is ready.
-            if self.lane.is_none()
-                && self.pending.is_empty()
-                && self.has_work()
-                && !self.open().await
-            {
+            if self.lane.is_none() && self.is_idle() && self.has_work() && !self.open().await {
                 return;
             }
         }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.pending.is_empty() && self.hand.is_empty()
     }
 
     /// Whether messages wait to be taken. While another connection waits for some there are none.
@@ -73,12 +92,11 @@ impl LaneWorker {
         self.ready.try_lock().is_ok_and(|ready| !ready.is_empty())
     }
 
-    /// Waits until something is pending. `false`: it is time to stop.
+    /// Waits until there is something to send. `false`: it is time to stop.
     async fn fill(&mut self) -> bool {
-        while self.pending.is_empty() {
-            let most = self
-                .batch()
-                .min(self.transport.at_once(&*self.shared.clock));
+        while self.is_idle() {
+            let at_once = self.transport.at_once(&*self.shared.clock);
+            let most = self.hand.wants(self.batch()).clamp(1, at_once);
             let (ready, mut taken, connected) =
                 (self.ready.clone(), Vec::new(), self.lane.is_some());
             let take = async { ready.lock().await.recv_many(&mut taken, most).await };
@@ -114,6 +132,7 @@ impl LaneWorker {
             let now = self.shared.clock.now();
             let mut stop = self.stop.clone();
             if let Some(until) = self.transport.circuit.open_until(now) {
+                self.recall("the transport is left alone for a while");
                 tokio::select! {
                     _ = stop.wait_for(|stop| *stop) => return false,
                     () = self.shared.clock.sleep_until(until) => {}
@@ -121,10 +140,15 @@ impl LaneWorker {
                 continue;
             }
             let transport = self.transport.transport.read().clone();
-            let opening = unharmed(transport.open());
-            let opened = tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return false,
-                opened = opening => opened,
+            let mut opening = pin!(unharmed(transport.open()));
+            let opened = loop {
+                tokio::select! {
+                    _ = stop.wait_for(|stop| *stop) => return false,
+                    opened = &mut opening => break opened,
+                    () = tokio::time::sleep(REOPENS), if !self.hand.is_empty() => {
+                        self.recall("the connection ended, and a new one takes its time");
+                    }
+                }
             };
             let opened = opened.unwrap_or_else(|panicked| {
                 Err(OpenError {
@@ -135,9 +159,11 @@ impl LaneWorker {
             match opened {
                 Ok(lane) => {
                     self.transport.connections.fetch_add(1, Ordering::Relaxed);
+                    self.opened_at = self.hand.taken_so_far();
                     self.lane = Some(lane);
                 }
                 Err(error) => {
+                    self.recall(&error.words);
                     let pause = error.permanent.then_some(Duration::from_mins(1));
                     let until =
                         self.transport
@@ -153,42 +179,51 @@ impl LaneWorker {
         true
     }
 
-    /// Sends some of what is pending. `false`: the ledger is lost.
-    async fn send(&mut self) -> bool {
-        let most = self.pending.len().min(self.batch());
-        let mut stop = self.stop.clone();
-        let n = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return false,
-            n = self.transport.admit(&*self.shared.clock, most) => n,
-        };
-        let messages = self.pending.drain(..n).collect();
-        let started = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return false,
-            started = self.shared.journal.begin(&self.transport, messages) => started,
-        };
-        let Some(started) = started else {
-            return false;
-        };
-        for message in started.left.into_iter().rev() {
-            self.pending.push_front(message);
+    /// Sends what is at hand, or pending; begins more meanwhile, as far as the connection can use it.
+    async fn send(&mut self) -> Result<(), Over> {
+        if self.hand.is_empty() {
+            self.begin_pending().await?;
         }
-        let batch: Vec<_> = started.begun.into_iter().filter_map(Begins::take).collect();
-        self.transport
-            .give_back(&*self.shared.clock, n - batch.len());
-        if batch.is_empty() {
-            return true;
-        }
-        let Some(lane) = &mut self.lane else {
-            return true;
+        let Some(mut lane) = self.lane.take_if(|_| !self.hand.is_empty()) else {
+            return Ok(());
         };
-        match unharmed(lane.send(batch)).await {
-            Ok(Fate::Open) => {}
-            Ok(Fate::Closed) => self.close().await,
-            // What it had in hand is in doubt by now: its permits were dropped.
+        let before = self.hand.starts();
+        let (hand, mut stop) = (self.hand.clone(), self.stop.clone());
+        let mut messages = Taking(&hand);
+        let mut sending = Box::pin(unharmed(lane.send(&mut messages)));
+        let mut beginning = None;
+        let mut ends = Ok(());
+        let fate = loop {
+            tokio::select! {
+                biased;
+                fate = &mut sending => break fate,
+                started = arrives(&mut beginning) => ends = self.take_in(started),
+                () = hand.taken(), if beginning.is_none() && ends.is_ok() => {
+                    beginning = self.begin_ahead();
+                }
+                () = hand.stalled(), if !self.is_idle() => self.leave_to_others(),
+                _ = stop.wait_for(|stop| *stop), if ends.is_ok() => ends = Err(Over),
+            }
+        };
+        drop(sending);
+        if beginning.is_some() {
+            ends = ends.and(self.take_in(arrives(&mut beginning).await));
+        }
+        self.lane = Some(lane);
+        match fate {
+            Ok(Fate::Open) if hand.taken_so_far() > before => {}
+            Ok(_) => {
+                self.close().await;
+                if hand.taken_so_far() == self.opened_at {
+                    self.recall("the connection ended before anything was sent");
+                }
+            }
+            // What it had taken is in doubt by now: its permits were dropped.
             Err(panicked) => {
                 self.drop_lane();
                 let now = self.shared.clock.now();
                 let words = format!("the transport panicked: {panicked}");
+                self.recall(&words);
                 let until = self.transport.circuit.fault(now, None, &words);
                 tracing::error!(
                     transport = %self.transport.way.name, panicked, until = %until,
@@ -196,7 +231,78 @@ impl LaneWorker {
                 );
             }
         }
-        true
+        ends
+    }
+
+    /// Begins some of what is pending, as soon as the rate and the slots allow it.
+    async fn begin_pending(&mut self) -> Result<(), Over> {
+        let most = self.pending.len().min(self.batch());
+        let mut stop = self.stop.clone();
+        let n = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return Err(Over),
+            n = self.transport.admit(&*self.shared.clock, most) => n,
+        };
+        let mut beginning = Some(self.begin(n));
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => Err(Over),
+            started = arrives(&mut beginning) => self.take_in(started),
+        }
+    }
+
+    /// Begins what the connection can use next, where there is something: it waits neither for messages, which go to whoever
+    /// is idle, nor for the rate.
+    fn begin_ahead(&mut self) -> Option<Beginning> {
+        let wanted = self.hand.wants(self.batch());
+        let admitted = self.transport.try_admit(&*self.shared.clock, wanted);
+        if let Ok(mut ready) = self.ready.try_lock() {
+            while self.pending.len() < admitted
+                && let Ok(message) = ready.try_recv()
+            {
+                self.pending.push_back(message);
+            }
+        }
+        let n = admitted.min(self.pending.len());
+        self.transport.give_back(&*self.shared.clock, admitted - n);
+        (n > 0).then(|| self.begin(n))
+    }
+
+    fn begin(&mut self, n: usize) -> Beginning {
+        let (journal, transport) = (self.shared.journal.clone(), self.transport.clone());
+        let messages = self.pending.drain(..n).collect();
+        Beginning {
+            asked: n,
+            started: Box::pin(async move { journal.begin(&transport, messages).await }),
+        }
+    }
+
+    /// Takes what may go out to hand, and back what may not yet.
+    fn take_in(&mut self, (asked, started): (usize, Option<Started>)) -> Result<(), Over> {
+        let Some(started) = started else {
+            return Err(Over);
+        };
+        let unused = asked - started.begun.len();
+        self.transport.give_back(&*self.shared.clock, unused);
+        for message in started.left.into_iter().rev() {
+            self.pending.push_front(message);
+        }
+        self.hand.put(started.begun);
+        Ok(())
+    }
+
+    /// The connection is busy with something that takes long: nobody waits behind it.
+    fn leave_to_others(&mut self) {
+        self.recall("the message before it takes long on this connection");
+        let now = self.shared.clock.now();
+        for message in self.pending.drain(..) {
+            message.queue.claims.give_back(message.begin.delivery, now);
+        }
+    }
+
+    /// What is at hand has not started.
+    fn recall(&self, words: &str) {
+        for begun in self.hand.recall() {
+            begun.not_started(words);
+        }
     }
 
     fn drop_lane(&mut self) -> Option<Box<dyn Lane>> {
@@ -212,6 +318,17 @@ impl LaneWorker {
             tracing::error!(transport = %self.transport.way.name, panicked, "a connection was not closed in order");
         }
     }
+}
+
+/// What came of messages, and how many they were; never, where none are on their way.
+async fn arrives(beginning: &mut Option<Beginning>) -> (usize, Option<Started>) {
+    let Some(on_its_way) = beginning else {
+        return std::future::pending().await;
+    };
+    let started = on_its_way.started.as_mut().await;
+    let asked = on_its_way.asked;
+    *beginning = None;
+    (asked, started)
 }
 
 /// Somebody else's code: where it panics, that is an error with its words, and whoever waits for it goes on.

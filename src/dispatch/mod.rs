@@ -9,6 +9,7 @@ mod feeder;
 mod fill;
 mod flight;
 mod guard;
+mod hand;
 mod journal;
 mod lane;
 mod pace;

@@ -59,16 +59,25 @@ impl Begins {
         });
         None
     }
+
+    /// It does not go out now, and why.
+    pub(super) fn not_started(mut self, words: &str) {
+        self.answer(words);
+    }
+
+    fn answer(&mut self, words: &str) {
+        if let Some(permit) = self.permit.take() {
+            permit.answer(Answer::NotStarted {
+                words: words.to_owned(),
+            });
+        }
+    }
 }
 
 impl Drop for Begins {
     /// The lane that asked for it is gone: nothing of it was sent.
     fn drop(&mut self) {
-        if let Some(permit) = self.permit.take() {
-            permit.answer(Answer::NotStarted {
-                words: "whoever asked for the permit did not wait for it".to_owned(),
-            });
-        }
+        self.answer("whoever asked for the permit did not wait for it");
     }
 }
 

@@ -187,7 +187,8 @@ impl Engine {
             .map_err(|error| failed(format!("{}: {error}", email.via)))?;
         let (outcomes, mut answers) = Outcomes::channel();
         let permit = Permit::issue(DeliveryId(0), 1, &outcomes);
-        lane.send(vec![(permit, Outgoing::Email(outgoing))]).await;
+        lane.send(&mut std::iter::once((permit, Outgoing::Email(outgoing))))
+            .await;
         lane.close().await;
         let way = transport.describe();
         match answers.try_recv().map(|answered| answered.answer) {

@@ -35,14 +35,19 @@ pub trait Transport: Send + Sync + 'static {
 /// One connection of a transport.
 #[async_trait]
 pub trait Lane: Send {
-    /// Sends a batch. Every permit is answered as its outcome comes, which may be before this returns; a permit that is
-    /// dropped counts as unknown. Where [`Fate::Closed`] comes back the lane is done: the rest of the batch was answered
-    /// [`NotStarted`](crate::model::Answer::NotStarted), and the caller opens another.
-    async fn send(&mut self, batch: Vec<(Permit, Outgoing)>) -> Fate;
+    /// Takes `messages` and sends them, one by one or some at a time, until none is at hand or the lane is done; at least one
+    /// is there. More come to hand while it sends, so the next one is taken as late as it can be used: what is at hand can still
+    /// go out over another connection. Every permit that was taken is answered as its outcome comes, which may be before this
+    /// returns; one that is dropped counts as unknown. Where [`Fate::Closed`] comes back the caller opens another lane, for what
+    /// was not taken too.
+    async fn send(&mut self, messages: &mut Messages<'_>) -> Fate;
 
     /// Ends the connection in the way its protocol asks for.
     async fn close(self: Box<Self>);
 }
+
+/// What is at hand for a lane.
+pub type Messages<'a> = dyn Iterator<Item = (Permit, Outgoing)> + Send + 'a;
 
 /// Whether a lane can be used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +65,7 @@ pub struct Caps {
     pub channel: Channel,
     /// How many lanes are useful side by side.
     pub lanes: usize,
-    /// How many messages one call of [`Lane::send`] can use.
+    /// How many messages are useful at hand for one lane.
     pub batch: usize,
 }
 

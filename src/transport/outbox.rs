@@ -15,9 +15,10 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    Caps, Fate, Lane, OpenError, Transport, TransportConfig, TransportContext, TransportKind,
+    Caps, Fate, Lane, Messages, OpenError, Transport, TransportConfig, TransportContext,
+    TransportKind,
 };
-use crate::model::{Answer, Channel, Outgoing, OutgoingEmail, Permit, Scope, Section};
+use crate::model::{Answer, Channel, Outgoing, OutgoingEmail, Scope, Section};
 
 /// One trip to the blocking threads for so many files.
 const BATCH: usize = 64;
@@ -117,7 +118,8 @@ struct OutboxLane {
 
 #[async_trait]
 impl Lane for OutboxLane {
-    async fn send(&mut self, batch: Vec<(Permit, Outgoing)>) -> Fate {
+    async fn send(&mut self, messages: &mut Messages<'_>) -> Fate {
+        let batch: Vec<_> = messages.take(BATCH).collect();
         let folder = self.folder.clone();
         let written = tokio::task::spawn_blocking(move || {
             for (permit, Outgoing::Email(mail)) in batch {
@@ -204,7 +206,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Answered, DeliveryId, Document, Outcomes, SourceFile};
+    use crate::model::{Answered, DeliveryId, Document, Outcomes, Permit, SourceFile};
 
     fn outbox(workspace: &Path, toml: &str) -> Arc<dyn Transport> {
         let (config, found) = Document::new(&SourceFile::new("campanile.toml", toml))
@@ -221,7 +223,7 @@ mod tests {
 
     async fn send(lane: &mut dyn Lane, mails: &[(&str, &str)]) -> Vec<Answer> {
         let (outcomes, mut answers) = Outcomes::channel();
-        let batch = mails.iter().enumerate().map(|(at, (id, bytes))| {
+        let mut batch = mails.iter().enumerate().map(|(at, (id, bytes))| {
             let mail = OutgoingEmail {
                 from: "a@x.example".parse().unwrap(),
                 to: "b@x.example".parse().unwrap(),
@@ -234,7 +236,7 @@ mod tests {
                 Outgoing::Email(mail),
             )
         });
-        assert_eq!(lane.send(batch.collect()).await, Fate::Open);
+        assert_eq!(lane.send(&mut batch).await, Fate::Open);
         std::iter::from_fn(|| answers.try_recv().ok())
             .map(|Answered { answer, .. }| answer)
             .collect()

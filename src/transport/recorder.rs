@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use super::{Caps, Fate, Lane, OpenError, Transport};
-use crate::model::{Answer, Channel, Outgoing, OutgoingEmail, Permit};
+use super::{Caps, Fate, Lane, Messages, OpenError, Transport};
+use crate::model::{Answer, Channel, Outgoing, OutgoingEmail};
 
 /// A transport that keeps what it was given in memory, for the tests of embedding programs. Clones share what they keep: one
 /// is given to the [`Builder`](crate::engine::Builder::transport), another looks at it.
@@ -91,8 +91,8 @@ impl Transport for Recorder {
 
 #[async_trait]
 impl Lane for Recorder {
-    async fn send(&mut self, batch: Vec<(Permit, Outgoing)>) -> Fate {
-        for (permit, outgoing) in batch {
+    async fn send(&mut self, messages: &mut Messages<'_>) -> Fate {
+        for (permit, outgoing) in messages {
             let Outgoing::Email(mail) = outgoing;
             let answer = (self.0.answer)(&mail);
             if matches!(answer, Answer::Accepted { .. }) {

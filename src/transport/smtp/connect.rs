@@ -211,7 +211,6 @@ impl SmtpTransport {
         Ok(Box::new(SmtpLane::new(
             conversation,
             self.settings.messages_per_connection as usize,
-            self.batch(),
         )))
     }
 

@@ -35,6 +35,7 @@ pub(super) struct Conversation<S> {
     pipelined: bool,
     /// A transaction was left behind: RSET comes before the next.
     left_open: bool,
+    is_used: bool,
 }
 
 /// The reply that is owed to what stands in the out buffer, or went out from it.
@@ -77,41 +78,50 @@ impl<S: Stream> Conversation<S> {
             distrust,
             pipelined,
             left_open: false,
+            is_used: false,
         }
     }
 
-    /// Sends the messages in turn; each permit is answered. Gives whether the conversation can go on; where it can't, what was
-    /// not begun is [`Answer::NotStarted`].
+    /// Sends the messages in turn, each taken when the one before is ready to be written; each permit that was taken is answered.
+    /// Gives whether the conversation can go on; where it can't, no more were taken.
     pub(super) async fn exchange(
         &mut self,
-        batch: impl IntoIterator<Item = (Permit, OutgoingEmail)>,
+        mut messages: impl Iterator<Item = (Permit, OutgoingEmail)> + Send,
     ) -> bool {
-        let mut rest = batch.into_iter();
-        let Err(words) = self.exchange_until_end(&mut rest).await else {
-            return self.wire.is_quiet();
-        };
-        for (permit, _) in rest {
-            permit.answer(Answer::NotStarted {
-                words: words.clone(),
-            });
+        if let Err(words) = self.nothing_unasked().await {
+            // One that was used before may end while it is idle. One that never works must not be opened again and again for
+            // the same message.
+            if !self.is_used
+                && let Some((permit, _)) = messages.next()
+            {
+                permit.answer(Answer::NotStarted { words });
+            }
+            return false;
         }
-        false
+        self.is_used = true;
+        match self.exchange_until_end(messages).await {
+            Ok(()) => self.wire.is_quiet(),
+            Err(words) => {
+                tracing::debug!(words, "the conversation is over");
+                false
+            }
+        }
+    }
+
+    async fn nothing_unasked(&mut self) -> Result<(), String> {
+        match self.wire.unasked().await {
+            Ok(None) => Ok(()),
+            Ok(Some(reply)) => Err(format!("the server spoke unasked: {reply}")),
+            Err(broken) => Err(broken.to_string()),
+        }
     }
 
     async fn exchange_until_end(
         &mut self,
-        rest: &mut impl Iterator<Item = (Permit, OutgoingEmail)>,
+        messages: impl Iterator<Item = (Permit, OutgoingEmail)>,
     ) -> Result<(), String> {
-        if let Some(reply) = self
-            .wire
-            .unasked()
-            .await
-            .map_err(|broken| broken.to_string())?
-        {
-            return Err(format!("the server spoke unasked: {reply}"));
-        }
         let mut owed = Owed::Nothing;
-        for (permit, mail) in rest {
+        for (permit, mail) in messages {
             let envelope = match Envelope::new(&mail, &self.offered) {
                 Ok(envelope) => envelope,
                 Err(answer) => {

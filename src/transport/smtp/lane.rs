@@ -1,4 +1,4 @@
-//! One connection as the dispatcher sees it: batches in, until its share of messages or its time is used up.
+//! One connection as the dispatcher sees it: messages in, until its share of them or its time is used up.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::{conversation::Conversation, wire::Stream};
 use crate::{
-    model::{Answer, Outgoing, OutgoingEmail, Permit},
-    transport::{Fate, Lane},
+    model::Outgoing,
+    transport::{Fate, Lane, Messages},
 };
 
 /// A connection is used no longer than this: behind a balancer, new ones find the servers that were added.
@@ -19,18 +19,15 @@ pub(super) struct SmtpLane<S> {
     conversation: Conversation<S>,
     /// How many more messages it may carry.
     left: usize,
-    /// How many a batch has at most: with less left than that, a new connection comes before the next batch.
-    batch: usize,
     opened: Instant,
     is_usable: bool,
 }
 
 impl<S: Stream> SmtpLane<S> {
-    pub(super) fn new(conversation: Conversation<S>, messages: usize, batch: usize) -> Self {
+    pub(super) fn new(conversation: Conversation<S>, messages: usize) -> Self {
         Self {
             conversation,
             left: messages,
-            batch,
             opened: Instant::now(),
             is_usable: true,
         }
@@ -39,27 +36,21 @@ impl<S: Stream> SmtpLane<S> {
 
 #[async_trait]
 impl<S: Stream + 'static> Lane for SmtpLane<S> {
-    async fn send(&mut self, batch: Vec<(Permit, Outgoing)>) -> Fate {
-        let mut mails: Vec<(Permit, OutgoingEmail)> = batch
-            .into_iter()
-            .map(|(permit, Outgoing::Email(mail))| (permit, mail))
-            .collect();
-        let share = if self.is_usable {
-            self.left.min(mails.len())
-        } else {
-            0
-        };
-        let beyond = mails.split_off(share);
-        self.left -= share;
-        if !mails.is_empty() {
-            self.is_usable = self.conversation.exchange(mails).await;
+    async fn send(&mut self, messages: &mut Messages<'_>) -> Fate {
+        let (left, opened) = (&mut self.left, self.opened);
+        let share = std::iter::from_fn(|| {
+            if *left == 0 || opened.elapsed() > MAX_AGE {
+                *left = 0;
+                return None;
+            }
+            let (permit, Outgoing::Email(mail)) = messages.next()?;
+            *left -= 1;
+            Some((permit, mail))
+        });
+        if self.is_usable {
+            self.is_usable = self.conversation.exchange(share).await;
         }
-        for (permit, _) in beyond {
-            permit.answer(Answer::NotStarted {
-                words: "the connection has carried its share of messages".to_owned(),
-            });
-        }
-        if self.is_usable && self.left >= self.batch && self.opened.elapsed() < MAX_AGE {
+        if self.is_usable && self.left > 0 {
             Fate::Open
         } else {
             Fate::Closed

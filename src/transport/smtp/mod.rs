@@ -38,8 +38,7 @@ use self::{distrust::Distrust, settings::SmtpSettings};
 use super::{Caps, Lane, OpenError, Transport, TransportContext, TransportKind, client_config};
 use crate::model::Channel;
 
-/// As many messages as one call can use: enough that the round trip at a batch's ends does not count, few enough that a
-/// connection that dies takes little with it.
+/// As many messages are useful at hand: enough that a commit is for several, few enough that a slow server takes little with it.
 const BATCH: usize = 8;
 
 /// The kind.
@@ -88,10 +87,6 @@ impl SmtpTransport {
             lanes: context.connections,
         })
     }
-
-    fn batch(&self) -> usize {
-        BATCH.min(self.settings.messages_per_connection as usize)
-    }
 }
 
 #[async_trait]
@@ -100,7 +95,7 @@ impl Transport for SmtpTransport {
         Caps {
             channel: Channel::Email,
             lanes: self.lanes,
-            batch: self.batch(),
+            batch: BATCH,
         }
     }
 

@@ -71,7 +71,7 @@ fn mail(to: &str) -> OutgoingEmail {
     }
 }
 
-/// What came of each message, in the order of the batch.
+/// What came of each message, in their order; those that were not taken have not started.
 async fn send_mails(lane: &mut dyn Lane, mails: Vec<OutgoingEmail>) -> (Fate, Vec<Answer>) {
     let (outcomes, mut answers) = Outcomes::channel();
     let batch: Vec<_> = mails
@@ -85,7 +85,12 @@ async fn send_mails(lane: &mut dyn Lane, mails: Vec<OutgoingEmail>) -> (Fate, Ve
         })
         .collect();
     let count = batch.len();
-    let fate = lane.send(batch).await;
+    let mut messages = batch.into_iter();
+    let fate = lane.send(&mut messages).await;
+    for (permit, _) in messages {
+        let words = "not taken".to_owned();
+        permit.answer(Answer::NotStarted { words });
+    }
     let mut answered: Vec<_> = std::iter::from_fn(|| answers.try_recv().ok()).collect();
     assert_eq!(
         answered.len(),
