@@ -197,7 +197,7 @@ impl LaneWorker {
             tokio::select! {
                 biased;
                 fate = &mut sending => break fate,
-                started = arrives(&mut beginning) => ends = self.take_in(started),
+                started = arrives(&mut beginning) => ends = ends.and(self.take_in(started)),
                 () = hand.taken(), if beginning.is_none() && ends.is_ok() => {
                     beginning = self.begin_ahead();
                 }

@@ -79,6 +79,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     function!("dates", "age(birthday)", (1, 1), "Full years from a date to today; negative where it is to come.",
         "age(r.born_on)" => "36", age),
+    function!("dates", "anniversary(date)", (1, 1),
+        "The next day on which a date comes round, today included; a date to come itself. 29 February: the 28th in other years.",
+        "anniversary(r.born_on)" => "2027-06-15", anniversary),
     function!("dates", "format_date(date, pattern)", (2, 2),
         "A date or datetime as text, by strftime: %d %m %Y %H %M %B (English month) %A (English weekday) …",
         "format_date(r.renews_on, \"%d.%m.%Y\")" => "12.12.2026", format_date),
@@ -236,6 +239,23 @@ fn age(call: &mut Call<'_, '_>) -> Outcome {
     let years = i64::from(today.year()) - i64::from(born.year());
     let before_birthday = (today.month(), today.day()) < (born.month(), born.day());
     Ok((years - i64::from(before_birthday)).into())
+}
+
+fn anniversary(call: &mut Call<'_, '_>) -> Outcome {
+    let (date, today) = (own_date(call, 0)?, call.run()?.today());
+    or_range(call, next_round(date, today))
+}
+
+/// When a date comes round next, `today` included.
+fn next_round(date: Date, today: Date) -> Option<Date> {
+    let after = |years: u32| date.checked_add_months(Months::new(years * 12));
+    let years = u32::try_from(today.year() - date.year()).unwrap_or(0);
+    let this_year = after(years)?;
+    if this_year < today {
+        after(years + 1)
+    } else {
+        Some(this_year)
+    }
 }
 
 fn format_date(call: &mut Call<'_, '_>) -> Outcome {

@@ -56,6 +56,17 @@ fn dates_behave_at_their_edges() {
     assert_eq!(value("add_months(date(\"2028-01-31\"), 1)"), "2028-02-29");
     assert_eq!(value("add_months(date(\"2026-03-31\"), -1)"), "2026-02-28");
     assert_eq!(value("add_years(date(\"2028-02-29\"), 1)"), "2029-02-28");
+    for (date, comes_round) in [
+        ("2019-12-01", "2026-12-01"),
+        ("2019-11-30", "2027-11-30"),
+        ("2024-02-29", "2027-02-28"),
+        ("2026-11-30", "2027-11-30"),
+        ("2026-12-01", "2026-12-01"),
+        ("2028-03-01", "2028-03-01"),
+    ] {
+        let asked = format!("anniversary(date(\"{date}\"))");
+        assert_eq!(value(&asked), comes_round);
+    }
     assert_eq!(value("end_of_month(date(2028, 2, 1))"), "2028-02-29");
     assert_eq!(value("start_of_month(r.signed_up)"), "2026-11-01");
     assert_eq!(value("age(date(\"2000-12-01\"))"), "26");
