@@ -334,3 +334,24 @@ fn a_server_with_odd_habits_gets_everything_all_the_same() {
         .with("timeout = \"30s\""),
     ]);
 }
+
+#[test]
+fn whoever_gets_no_connection_keeps_no_message() {
+    let refused = Reply(421, "4.7.0 too many connections");
+    for act in [refused, Silence] {
+        let server = SmtpServer::start_blocking(|s| s.beyond(1, act));
+        let settings = format!(
+            "[transports.main]\nkind = \"smtp\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nconnections = 2\n",
+            server.port()
+        );
+        let workspace = Workspace::new()
+            .settings(&settings)
+            .crowd(40)
+            .campaign("a", "[audience]\nsource = \"people\"");
+        workspace.run(["send", "a", "--yes"]).code(0);
+        let accepted = server.accepted();
+        assert_eq!(accepted.len(), 40);
+        let first = accepted[0].connection;
+        assert!(accepted.iter().all(|message| message.connection == first));
+    }
+}

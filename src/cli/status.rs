@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     control::{Command, Session, StatusReport},
+    model::RunState,
     workspace::Location,
 };
 
@@ -77,10 +78,13 @@ fn show(report: &StatusReport, output: &mut Output) -> Result<(), Failure> {
         }
     }
     if !report.daemon {
+        let begun = report.runs.iter().any(|run| run.state == RunState::Sending);
         output.line("")?;
-        output.line(
-            "No daemon is running: nothing is sent until `campanile serve` or `campanile send`.",
-        )?;
+        output.line(if begun {
+            "No daemon is running: what is begun goes on while a `campanile send` is at it, else with `campanile serve`."
+        } else {
+            "No daemon is running: nothing is sent until `campanile serve` or `campanile send`."
+        })?;
     }
     Ok(())
 }
@@ -252,6 +256,16 @@ mod tests {
 
         No daemon is running: nothing is sent until `campanile serve` or `campanile send`.
         "#);
+    }
+
+    #[test]
+    fn what_is_being_sent_is_not_said_to_stand_still() {
+        let mut captured = Captured::plain();
+        let mut report = report();
+        report.runs = vec![run(RunState::Sending, &[(Status::Queued, 3)])];
+        show(&report, &mut captured.output).unwrap();
+        let words = "what is begun goes on while a `campanile send` is at it";
+        assert!(captured.out().contains(words), "{}", captured.out());
     }
 
     #[test]

@@ -9,6 +9,18 @@ use parking_lot::Mutex;
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
+/// How long to wait after a fault that came behind so many others.
+pub(super) fn pause(faults: u32) -> Duration {
+    FIRST_PAUSE
+        .saturating_mul(2_u32.saturating_pow(faults.min(16)))
+        .min(LONGEST_PAUSE)
+}
+
+/// That much later.
+pub(super) fn after(now: DateTime<Utc>, pause: Duration) -> DateTime<Utc> {
+    now + TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX)
+}
+
 /// Open after a fault of the transport, until a growing pause has passed; closed again at its first success.
 #[derive(Default)]
 pub(super) struct Circuit(Mutex<State>);
@@ -39,13 +51,9 @@ impl Circuit {
         if let Some(until) = state.until.filter(|until| *until > now) {
             return until;
         }
-        let pause = retry_after.unwrap_or_else(|| {
-            FIRST_PAUSE
-                .saturating_mul(2_u32.saturating_pow(state.faults.min(16)))
-                .min(LONGEST_PAUSE)
-        });
+        let pause = retry_after.unwrap_or_else(|| pause(state.faults));
         state.faults += 1;
-        let until = now + TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX);
+        let until = after(now, pause);
         state.until = Some(until);
         until
     }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -30,6 +30,8 @@ use super::{
     work::RunWork,
 };
 
+const NO_ANSWER: &str = "no connection yet: whoever should answer says nothing; it is waited for";
+
 /// A transport in use.
 pub(super) struct TransportState {
     pub(super) way: Way,
@@ -39,6 +41,8 @@ pub(super) struct TransportState {
     pub(super) throttle: Throttle,
     pub(super) circuit: Circuit,
     pub(super) connections: AtomicUsize,
+    /// It has no connection, and does not say why.
+    pub(super) silent: AtomicBool,
     pub(super) sent: AtomicU64,
     /// Tells its feeder that all there was of a queue is recorded: its run may be over.
     pub(super) settled: Arc<Notify>,
@@ -54,9 +58,27 @@ impl TransportState {
             bucket: buckets.of(&format!("transport/{}", way.name)),
             circuit: Circuit::default(),
             connections: AtomicUsize::new(0),
+            silent: AtomicBool::new(false),
             sent: AtomicU64::new(0),
             settled: Arc::default(),
         }
+    }
+
+    /// A connection has been waited for a long time. Told once, and only where there is no other.
+    pub(super) fn note_silence(&self) {
+        if self.connections.load(Ordering::Relaxed) == 0
+            && !self.silent.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(transport = %self.way.name, "{NO_ANSWER}");
+        }
+    }
+
+    /// What is wrong with it, if something is.
+    pub(super) fn error(&self, now: DateTime<Utc>) -> Option<String> {
+        let silent = || self.silent.load(Ordering::Relaxed);
+        self.circuit
+            .error(now)
+            .or_else(|| silent().then(|| NO_ANSWER.to_owned()))
     }
 
     /// Waits until at least one message may go; gives how many of `wanted`.

@@ -8,13 +8,14 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
 use tokio::sync::{Mutex, mpsc, watch};
 
 use crate::transport::{Fate, Lane, OpenError};
 
 use super::{
-    Shared,
+    Shared, circuit,
     flight::{Ready, TransportState},
     hand::{Hand, Taking},
     page::Started,
@@ -22,8 +23,10 @@ use super::{
 
 /// How long a connection that has nothing to send is kept.
 const IDLE: Duration = Duration::from_secs(5);
-/// How long messages that are begun wait for a new connection before others may have them.
+/// How long messages wait for a new connection before others may have them.
 const REOPENS: Duration = Duration::from_secs(1);
+/// After this long without an answer `status` says so, where there is no other connection.
+const SILENT: Duration = Duration::from_secs(10);
 
 /// Serves one transport until it is stopped.
 pub(super) async fn serve(
@@ -41,6 +44,8 @@ pub(super) async fn serve(
         pending: VecDeque::new(),
         hand: Arc::new(Hand::new()),
         opened_at: 0,
+        refused: 0,
+        refused_until: None,
     };
     worker.run().await;
     worker.close().await;
@@ -58,6 +63,10 @@ struct LaneWorker {
     hand: Arc<Hand>,
     /// How many the connections before this one had taken.
     opened_at: u64,
+    /// How often in a row it was given no connection where others had theirs.
+    refused: u32,
+    /// Until when it asks for none.
+    refused_until: Option<DateTime<Utc>>,
 }
 
 /// There is nothing more to do here: it is time to stop, or the ledger is lost.
@@ -72,7 +81,10 @@ struct Beginning {
 impl LaneWorker {
     async fn run(&mut self) {
         while self.fill().await {
-            if !self.open().await || self.send().await.is_err() {
+            if !self.open().await {
+                return;
+            }
+            if self.lane.is_some() && !self.is_idle() && self.send().await.is_err() {
                 return;
             }
             // Behind a connection that has carried its share the next one is opened before messages are taken for it: meanwhile
@@ -95,6 +107,10 @@ impl LaneWorker {
     /// Waits until there is something to send. `false`: it is time to stop.
     async fn fill(&mut self) -> bool {
         while self.is_idle() {
+            // What can't be sent is not taken: others may have a connection.
+            if self.lane.is_none() && !self.until_it_may_open().await {
+                return false;
+            }
             let at_once = self.transport.at_once(&*self.shared.clock);
             let most = self.hand.wants(self.batch()).clamp(1, at_once);
             let (ready, mut taken, connected) =
@@ -126,57 +142,86 @@ impl LaneWorker {
         self.transport.way.transport.caps().batch.max(1)
     }
 
-    /// Has a connection, however long that takes. `false`: it is time to stop.
+    /// Waits until the transport may be tried again. `false`: it is time to stop.
+    async fn until_it_may_open(&mut self) -> bool {
+        let circuit = self.transport.circuit.open_until(self.shared.clock.now());
+        let Some(until) = circuit.max(self.refused_until.take()) else {
+            return true;
+        };
+        tokio::select! {
+            _ = self.stop.wait_for(|stop| *stop) => false,
+            () = self.shared.clock.sleep_until(until) => true,
+        }
+    }
+
+    /// Has a connection, if the transport gives one; what waits for it is left to others where it does not, or not soon.
+    /// `false`: it is time to stop.
     async fn open(&mut self) -> bool {
-        while self.lane.is_none() {
-            let now = self.shared.clock.now();
-            let mut stop = self.stop.clone();
-            if let Some(until) = self.transport.circuit.open_until(now) {
-                self.recall("the transport is left alone for a while");
-                tokio::select! {
-                    _ = stop.wait_for(|stop| *stop) => return false,
-                    () = self.shared.clock.sleep_until(until) => {}
+        if self.lane.is_some() {
+            return true;
+        }
+        let now = self.shared.clock.now();
+        if self.transport.circuit.open_until(now).is_some() {
+            self.leave_to_others("the transport is left alone for a while");
+            return true;
+        }
+        let mut stop = self.stop.clone();
+        let transport = self.transport.transport.read().clone();
+        let mut opening = pin!(unharmed(transport.open()));
+        let mut silent = pin!(tokio::time::sleep(SILENT));
+        let mut told = false;
+        let opened = loop {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return false,
+                opened = &mut opening => break opened,
+                () = tokio::time::sleep(REOPENS), if !self.is_idle() => {
+                    self.leave_to_others("a new connection takes its time");
                 }
-                continue;
+                () = &mut silent, if !told => {
+                    told = true;
+                    self.transport.note_silence();
+                }
             }
-            let transport = self.transport.transport.read().clone();
-            let mut opening = pin!(unharmed(transport.open()));
-            let opened = loop {
-                tokio::select! {
-                    _ = stop.wait_for(|stop| *stop) => return false,
-                    opened = &mut opening => break opened,
-                    () = tokio::time::sleep(REOPENS), if !self.hand.is_empty() => {
-                        self.recall("the connection ended, and a new one takes its time");
-                    }
-                }
-            };
-            let opened = opened.unwrap_or_else(|panicked| {
-                Err(OpenError {
-                    permanent: false,
-                    words: format!("the transport panicked while it was opened: {panicked}"),
-                })
-            });
-            match opened {
-                Ok(lane) => {
-                    self.transport.connections.fetch_add(1, Ordering::Relaxed);
-                    self.opened_at = self.hand.taken_so_far();
-                    self.lane = Some(lane);
-                }
-                Err(error) => {
-                    self.recall(&error.words);
-                    let pause = error.permanent.then_some(Duration::from_mins(1));
-                    let until =
-                        self.transport
-                            .circuit
-                            .fault(self.shared.clock.now(), pause, &error.words);
-                    tracing::warn!(
-                        transport = %self.transport.way.name, error = %error, until = %until,
-                        "can't connect: recipients stay queued"
-                    );
-                }
+        };
+        let opened = opened.unwrap_or_else(|panicked| {
+            Err(OpenError {
+                permanent: false,
+                words: format!("the transport panicked while it was opened: {panicked}"),
+            })
+        });
+        match opened {
+            Ok(lane) => {
+                self.transport.connections.fetch_add(1, Ordering::Relaxed);
+                self.transport.silent.store(false, Ordering::Relaxed);
+                self.opened_at = self.hand.taken_so_far();
+                self.refused = 0;
+                self.lane = Some(lane);
+            }
+            Err(error) => {
+                self.leave_to_others(&error.words);
+                self.refuse(&error);
             }
         }
         true
+    }
+
+    /// Asks for no connection for a while: none of them does where there is none, and this one alone where others have theirs,
+    /// for a server may allow fewer than it is asked for.
+    fn refuse(&mut self, error: &OpenError) {
+        let (state, now) = (&self.transport, self.shared.clock.now());
+        let name = &state.way.name;
+        let until = if state.connections.load(Ordering::Relaxed) == 0 {
+            let asked = error.permanent.then_some(Duration::from_mins(1));
+            let until = state.circuit.fault(now, asked, &error.words);
+            tracing::warn!(transport = %name, %error, %until, "can't connect: recipients stay queued");
+            until
+        } else {
+            let until = circuit::after(now, circuit::pause(self.refused));
+            self.refused += 1;
+            tracing::info!(transport = %name, %error, %until, "no further connection: the others go on");
+            until
+        };
+        self.refused_until = Some(until);
     }
 
     /// Sends what is at hand, or pending; begins more meanwhile, as far as the connection can use it.
@@ -201,7 +246,9 @@ impl LaneWorker {
                 () = hand.taken(), if beginning.is_none() && ends.is_ok() => {
                     beginning = self.begin_ahead();
                 }
-                () = hand.stalled(), if !self.is_idle() => self.leave_to_others(),
+                () = hand.stalled(), if !self.is_idle() => {
+                    self.leave_to_others("the message before it takes long on this connection");
+                }
                 _ = stop.wait_for(|stop| *stop), if ends.is_ok() => ends = Err(Over),
             }
         };
@@ -289,9 +336,9 @@ impl LaneWorker {
         Ok(())
     }
 
-    /// The connection is busy with something that takes long: nobody waits behind it.
-    fn leave_to_others(&mut self) {
-        self.recall("the message before it takes long on this connection");
+    /// There is no connection, or it is busy with something that takes long: nobody waits for it.
+    fn leave_to_others(&mut self, words: &str) {
+        self.recall(words);
         let now = self.shared.clock.now();
         for message in self.pending.drain(..) {
             message.queue.claims.give_back(message.begin.delivery, now);

@@ -255,7 +255,7 @@ impl Dispatcher {
                     .state
                     .throttle
                     .rate(worker.way.rate, self.shared.clock.now()),
-                error: worker.state.circuit.error(self.shared.clock.now()),
+                error: worker.state.error(self.shared.clock.now()),
             })
             .collect()
     }

@@ -250,17 +250,17 @@ fn certificate() -> (TlsAcceptor, tempfile::NamedTempFile) {
 async fn listen(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);
-        let connection = {
+        let (connection, open) = {
             let mut record = shared.record.lock().unwrap();
             record.connections += 1;
             record.open += 1;
             record.peak = record.peak.max(record.open);
-            record.connections
+            (record.connections, record.open)
         };
         tokio::spawn(async move {
             let _ = stream.set_nodelay(true);
             // A client that hangs up is no error here.
-            let _ = Session::run(connection, stream, &shared).await;
+            let _ = Session::run(connection, open, stream, &shared).await;
             shared.record.lock().unwrap().open -= 1;
             let _ = shared.changed.send(());
         });

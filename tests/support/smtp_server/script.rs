@@ -103,6 +103,7 @@ pub struct Script {
     pub(super) swallows_pipelined: bool,
     pub(super) eager_354: bool,
     pub(super) injects: Option<&'static [u8]>,
+    pub(super) beyond: Option<(usize, Act)>,
 }
 
 impl Script {
@@ -165,6 +166,11 @@ impl Script {
         self
     }
 
+    /// Instead of the greeting for whoever connects while so many others are connected; then it hangs up.
+    pub fn beyond(mut self, most: usize, act: Act) -> Self {
+        self.beyond = Some((most, act));
+        self
+    }
     /// What EHLO offers, instead of PIPELINING, 8BITMIME, SMTPUTF8 and ENHANCEDSTATUSCODES.
     pub fn extensions(mut self, extensions: &[&'static str]) -> Self {
         self.extensions = Some(extensions.to_vec());

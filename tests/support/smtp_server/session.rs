@@ -41,6 +41,7 @@ pub(super) struct Session<'a> {
 impl<'a> Session<'a> {
     pub(super) async fn run(
         connection: usize,
+        open: usize,
         stream: TcpStream,
         shared: &'a Shared,
     ) -> io::Result<()> {
@@ -62,6 +63,15 @@ impl<'a> Session<'a> {
             named: String::new(),
             content: Vec::new(),
         };
+        if let Some((_, act)) = shared
+            .options
+            .beyond
+            .as_ref()
+            .filter(|(most, _)| open > *most)
+        {
+            session.perform(act.clone()).await?;
+            return Ok(());
+        }
         if let Next::Usual = session.act(Step::Greeting).await? {
             session.say(220, "test.example ready").await?;
         }
