@@ -16,9 +16,29 @@ pub(super) fn pause(faults: u32) -> Duration {
         .min(LONGEST_PAUSE)
 }
 
-/// That much later.
-pub(super) fn after(now: DateTime<Utc>, pause: Duration) -> DateTime<Utc> {
-    now + TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX)
+/// A time in which nothing is tried. A clock that is set back ends it.
+#[derive(Clone, Copy)]
+pub(super) struct Break {
+    since: DateTime<Utc>,
+    until: DateTime<Utc>,
+}
+
+impl Break {
+    /// From now on.
+    pub(super) fn of(pause: Duration, now: DateTime<Utc>) -> Self {
+        let pause = TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX);
+        Self {
+            since: now,
+            until: now + pause,
+        }
+    }
+
+    /// When it ends, where it lasts.
+    pub(super) fn lasts_until(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        // Two threads may look at the clock in another order than they come here.
+        let set_back = self.since - now > TimeDelta::seconds(1);
+        (!set_back && now < self.until).then_some(self.until)
+    }
 }
 
 /// Open after a fault of the transport, until a growing pause has passed; closed again at its first success.
@@ -28,14 +48,14 @@ pub(super) struct Circuit(Mutex<State>);
 #[derive(Default)]
 struct State {
     faults: u32,
-    until: Option<DateTime<Utc>>,
+    left_alone: Option<Break>,
     words: String,
 }
 
 impl Circuit {
     /// Until when nothing should be tried, if the circuit is open.
     pub(super) fn open_until(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.0.lock().until.filter(|until| *until > now)
+        self.0.lock().left_alone?.lasts_until(now)
     }
 
     /// Opens it, and gives until when. Faults that come in while it is open (other lanes of the same transport) don't make
@@ -48,20 +68,20 @@ impl Circuit {
     ) -> DateTime<Utc> {
         let mut state = self.0.lock();
         words.clone_into(&mut state.words);
-        if let Some(until) = state.until.filter(|until| *until > now) {
+        if let Some(until) = state.left_alone.and_then(|left| left.lasts_until(now)) {
             return until;
         }
         let pause = retry_after.unwrap_or_else(|| pause(state.faults));
         state.faults += 1;
-        let until = after(now, pause);
-        state.until = Some(until);
-        until
+        let left_alone = Break::of(pause, now);
+        state.left_alone = Some(left_alone);
+        left_alone.until
     }
 
     /// Something worked: closes it.
     pub(super) fn success(&self) {
         let mut state = self.0.lock();
-        if state.until.is_some() {
+        if state.left_alone.is_some() {
             *state = State::default();
         }
     }
@@ -69,16 +89,14 @@ impl Circuit {
     /// What is wrong, in words, if something is.
     pub(super) fn error(&self, now: DateTime<Utc>) -> Option<String> {
         let state = self.0.lock();
-        let until = state.until?;
-        if until > now {
-            Some(format!(
+        Some(match state.left_alone?.lasts_until(now) {
+            Some(until) => format!(
                 "{} (tried again at {})",
                 state.words,
                 until.format("%Y-%m-%d %H:%M:%SZ")
-            ))
-        } else {
-            Some(format!("{} (being tried again)", state.words))
-        }
+            ),
+            None => format!("{} (being tried again)", state.words),
+        })
     }
 }
 
@@ -101,5 +119,17 @@ mod tests {
         assert!(circuit.error(now).unwrap().starts_with("421 busy"));
         circuit.success();
         assert_eq!((circuit.open_until(now), circuit.error(now)), (None, None));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_make_a_pause_last() {
+        let now: DateTime<Utc> = "2026-12-01T00:00:00Z".parse().unwrap();
+        let circuit = Circuit::default();
+        let until = circuit.fault(now, None, "421 busy");
+        assert_eq!(circuit.open_until(now), Some(until));
+        let earlier = now - TimeDelta::days(2);
+        assert_eq!(circuit.open_until(earlier), None);
+        let again = circuit.fault(earlier, None, "421 busy");
+        assert!(again < earlier + TimeDelta::minutes(1), "{again}");
     }
 }

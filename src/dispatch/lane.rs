@@ -15,7 +15,8 @@ use tokio::sync::{Mutex, mpsc, watch};
 use crate::transport::{Fate, Lane, OpenError};
 
 use super::{
-    Shared, circuit,
+    Shared,
+    circuit::{self, Break},
     flight::{Ready, TransportState},
     hand::{Hand, Taking},
     page::Started,
@@ -45,7 +46,7 @@ pub(super) async fn serve(
         hand: Arc::new(Hand::new()),
         opened_at: 0,
         refused: 0,
-        refused_until: None,
+        refused_for: None,
     };
     worker.run().await;
     worker.close().await;
@@ -65,8 +66,8 @@ struct LaneWorker {
     opened_at: u64,
     /// How often in a row it was given no connection where others had theirs.
     refused: u32,
-    /// Until when it asks for none.
-    refused_until: Option<DateTime<Utc>>,
+    /// When it asks for none.
+    refused_for: Option<Break>,
 }
 
 /// There is nothing more to do here: it is time to stop, or the ledger is lost.
@@ -142,10 +143,15 @@ impl LaneWorker {
         self.transport.way.transport.caps().batch.max(1)
     }
 
+    fn may_not_open_until(&self) -> Option<DateTime<Utc>> {
+        let now = self.shared.clock.now();
+        let refused = self.refused_for.and_then(|left| left.lasts_until(now));
+        self.transport.circuit.open_until(now).max(refused)
+    }
+
     /// Waits until the transport may be tried again. `false`: it is time to stop.
     async fn until_it_may_open(&mut self) -> bool {
-        let circuit = self.transport.circuit.open_until(self.shared.clock.now());
-        let Some(until) = circuit.max(self.refused_until.take()) else {
+        let Some(until) = self.may_not_open_until() else {
             return true;
         };
         tokio::select! {
@@ -160,8 +166,7 @@ impl LaneWorker {
         if self.lane.is_some() {
             return true;
         }
-        let now = self.shared.clock.now();
-        if self.transport.circuit.open_until(now).is_some() {
+        if self.may_not_open_until().is_some() {
             self.leave_to_others("the transport is left alone for a while");
             return true;
         }
@@ -210,18 +215,16 @@ impl LaneWorker {
     fn refuse(&mut self, error: &OpenError) {
         let (state, now) = (&self.transport, self.shared.clock.now());
         let name = &state.way.name;
-        let until = if state.connections.load(Ordering::Relaxed) == 0 {
+        if state.connections.load(Ordering::Relaxed) == 0 {
             let asked = error.permanent.then_some(Duration::from_mins(1));
             let until = state.circuit.fault(now, asked, &error.words);
             tracing::warn!(transport = %name, %error, %until, "can't connect: recipients stay queued");
-            until
         } else {
-            let until = circuit::after(now, circuit::pause(self.refused));
+            let pause = circuit::pause(self.refused);
             self.refused += 1;
-            tracing::info!(transport = %name, %error, %until, "no further connection: the others go on");
-            until
-        };
-        self.refused_until = Some(until);
+            self.refused_for = Some(Break::of(pause, now));
+            tracing::info!(transport = %name, %error, ?pause, "no further connection: the others go on");
+        }
     }
 
     /// Sends what is at hand, or pending; begins more meanwhile, as far as the connection can use it.

@@ -9,7 +9,7 @@ pub trait Clock: Send + Sync + 'static {
     /// The moment it is.
     fn now(&self) -> DateTime<Utc>;
 
-    /// Returns when `at` has come; at once where it has passed.
+    /// Returns when `at` has come; at once where it has passed. A clock that is set back meanwhile makes it no longer.
     async fn sleep_until(&self, at: DateTime<Utc>);
 }
 
@@ -24,9 +24,15 @@ impl Clock for SystemClock {
     }
 
     async fn sleep_until(&self, at: DateTime<Utc>) {
-        // In steps, so that a wall clock that is set forward is noticed.
-        while let Ok(left) = (at - Utc::now()).to_std() {
-            tokio::time::sleep(left.min(std::time::Duration::from_secs(1))).await;
+        let Ok(away) = (at - Utc::now()).to_std() else {
+            return;
+        };
+        // In steps, so that a wall clock that is set forward is noticed; one that is set back makes nothing longer.
+        let begun = std::time::Instant::now();
+        while let Ok(left) = (at - Utc::now()).to_std()
+            && let Some(most) = away.checked_sub(begun.elapsed())
+        {
+            tokio::time::sleep(left.min(most).min(std::time::Duration::from_secs(1))).await;
         }
     }
 }
